@@ -1,0 +1,38 @@
+"""May it go, and how much: agreements, consents, law as data → a Decision; and building what it lets through.
+
+Pure functions over given facts. No web, no database, no clock of its own.
+"""
+
+from consent import agreement
+from consent.agreement import Agreement
+from consent.decide import decide
+from consent.decision import Decision, Obligation, Reason
+from consent.explain import sentences
+from consent.facts import Facts, Party
+from consent.minimise import Disclosure, minimise, present, served_names
+from consent.policy import Policy, load_policy
+from consent.provisions import CompiledConsent
+from consent.r4 import compile_consent
+from consent.release import missing_elements, new_consent
+
+__all__ = [
+    "Agreement",
+    "CompiledConsent",
+    "Decision",
+    "Disclosure",
+    "Facts",
+    "Obligation",
+    "Party",
+    "Policy",
+    "Reason",
+    "agreement",
+    "compile_consent",
+    "decide",
+    "load_policy",
+    "minimise",
+    "missing_elements",
+    "new_consent",
+    "present",
+    "sentences",
+    "served_names",
+]

@@ -1,0 +1,240 @@
+"""May this recipient read this referral now, and how much of it? Five steps, each of which only narrows.
+
+Pure: every fact and the clock are given, nothing is looked up. Whatever no rule allows is denied.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Final
+
+from consent.agreement import Agreement
+from consent.consent_step import check_consent
+from consent.course import VIEWS, Course
+from consent.decision import Decision, Obligation
+from consent.facts import Facts
+from consent.regimes import STRICTNESS
+
+
+def decide(facts: Facts, now: datetime) -> Decision:
+    """The Decision about `facts` at the moment `now`.
+
+    Never raises for what the facts hold. Raises ValueError for a `now` without a time zone: an hour's
+    misunderstanding would decide over a consent's last day.
+    """
+    if now.tzinfo is None or now.utcoffset() is None:
+        raise ValueError("now needs a time zone")
+    course = Course(facts, now)
+    for step in STEPS:
+        step(course)
+        if course.denied:
+            break
+    return course.decision()
+
+
+def check_recipient(course: Course) -> None:
+    """1. Both parties stand in the directory and are who they say; the recipient is not excluded."""
+    facts = course.facts
+    source, recipient = facts.source, facts.recipient
+    if recipient.organization in facts.excluded:
+        course.deny("recipient", "recipient-excluded", "This referral must never reach this recipient.")
+    elif not recipient.known:
+        course.deny(
+            "recipient",
+            "recipient-unknown",
+            f"{recipient.organization} is not in the directory.",
+            ["The recipient has to be entered in the directory."],
+        )
+    elif recipient.suspended:
+        course.deny("recipient", "recipient-suspended", f"{recipient.organization} is suspended.")
+    elif not recipient.active:
+        course.deny("recipient", "recipient-inactive", f"{recipient.organization} is not active.")
+    elif not recipient.key_matches:
+        course.deny(
+            "recipient",
+            "recipient-key",
+            f"The key that was used is not the one the directory holds for {recipient.organization}.",
+            ["The recipient has to use its registered key, or register this one."],
+        )
+    elif not (source.known and source.active and source.key_matches) or source.suspended:
+        course.deny("recipient", "source-not-active", f"{source.organization} may not refer at present.")
+    else:
+        course.note(
+            "recipient", "recipient-known", f"{recipient.organization} is in the directory and active."
+        )
+
+
+def check_agreement(course: Course) -> None:
+    """2. An agreement lets the source refer to the recipient, for this purpose and type, today."""
+    facts = course.facts
+    source, recipient = facts.source.organization, facts.recipient.organization
+    held = [one for one in facts.agreements if one.is_between(source, recipient)]
+    if not held:
+        course.deny(
+            "agreement",
+            "agreement-missing",
+            f"No agreement lets {source} refer to {recipient}.",
+            [f"An agreement that lets {source} refer people to {recipient}."],
+        )
+        return
+    if course.view == "task":
+        # A closed referral's Task holds nothing about the person, and a recipient must be able to learn
+        # that it was closed also when the agreement has ended since.
+        course.note("agreement", "agreement-known", "The parties have an agreement.", held[0].reference)
+        return
+    covering = held
+    for code, words, fits in _agreement_tests(course):
+        covering, before = [one for one in covering if fits(one)], covering
+        if not covering:
+            course.deny(
+                "agreement",
+                code,
+                f"The agreement between {source} and {recipient} {words}.",
+                ["An agreement in force that covers this purpose and this type of referral."],
+                before[0].reference,
+            )
+            return
+    clauses = [
+        (one, clause) for one in covering for clause in one.clauses_for(facts.referral_type, course.view)
+    ]
+    course.note(
+        "agreement",
+        "agreement-covers",
+        f"An agreement lets {source} refer to {recipient} for this.",
+        *(f"{one.reference} data[{clause.number}]" for one, clause in clauses),
+    )
+    course.keep(
+        "agreement",
+        frozenset().union(*(clause.items for _, clause in clauses)),
+        "agreement",
+        lambda gone: f"The agreement does not cover: {gone}.",
+    )
+    for one in covering:
+        course.expires(one.ends)
+        if one.consent_required:
+            course.consent_required_by.append(one.reference)
+        for promise in one.prohibitions:
+            course.owe(Obligation(promise.code, promise.text, one.reference))
+
+
+def _agreement_tests(course: Course) -> tuple[tuple[str, str, Callable[[Agreement], bool]], ...]:
+    """What an agreement must pass, in order, with the code and words for when none does."""
+    facts, now, view = course.facts, course.now, course.view
+    return (
+        ("agreement-not-active", "is not in force", lambda one: one.status == "active"),
+        ("agreement-not-yet", "has not begun", lambda one: one.starts <= now),
+        ("agreement-expired", "has ended", lambda one: now <= one.ends),
+        (
+            "agreement-aggregate-only",
+            "is for totals, not for people",
+            lambda one: one.sharing_model != "aggregate-only",
+        ),
+        ("agreement-purpose", "does not cover this purpose", lambda one: one.serves(facts.purpose)),
+        (
+            "agreement-referral-type",
+            "does not cover this type of referral",
+            lambda one: any(c.view == view for c in one.clauses_for(facts.referral_type, view)),
+        ),
+    )
+
+
+def check_law(course: Course) -> None:
+    """3. What the law for this kind of source says; the strictest rule counts, silence is a deny."""
+    facts = course.facts
+    kinds = sorted(facts.source.kinds)
+    regimes = {kind: facts.policy.regimes_for(kind) for kind in kinds}
+    if not kinds or not all(regimes.values()):
+        course.deny(
+            "law",
+            "law-unlisted",
+            "No rule is on file for this kind of source, and what is not allowed is denied.",
+            ["A regime for every kind of agency that the source is."],
+        )
+        return
+    applying = list({regime.id: regime for found in regimes.values() for regime in found}.values())
+    if course.view == "task":
+        for regime in applying:
+            if regime.closed.answer == "nothing":
+                basis = regime.basis(regime.closed)
+                course.deny("law", "closed-vsp", regime.closed.text, basis=basis)
+                return
+            course.note("law", "law-closed", regime.closed.text, regime.basis(regime.closed))
+        return
+    for regime in applying:
+        rule = regime.consent_rule(facts.purpose)
+        if rule is None:
+            course.deny(
+                "law",
+                "law-purpose",
+                f"{regime.title} has no rule that lets this kind of source share for this purpose.",
+                ["Another purpose, if the referral truly serves it."],
+                regime.id,
+            )
+            return
+        course.rules.append((regime, rule))
+        course.note("law", f"law-{rule.consent}", rule.text, regime.basis(rule))
+        for notice in regime.notices if course.view == "dossier" else ():
+            course.owe(Obligation(notice.notice, notice.says, notice.citation))
+    course.requirement = max((rule.consent for _, rule in course.rules), key=STRICTNESS.index)
+    if course.consent_required_by and course.requirement != "required":
+        course.requirement = "required"
+        course.note(
+            "law",
+            "agreement-asks-consent",
+            "The law would allow this without a consent, but the agreement asks for one.",
+            *course.consent_required_by,
+        )
+
+
+def check_minimum(course: Course) -> None:
+    """5. Only what this type of referral needs in this state, and all that it cannot do without."""
+    if course.facts.state not in VIEWS:
+        course.deny("minimum", "state-unknown", "No view is defined for this state of the referral.")
+        return
+    if course.view == "task":
+        course.keep("minimum", (), "view", lambda gone: f"A closed referral shows none of: {gone}.")
+        course.note("minimum", "view-task", "Only where the referral stands, nothing about the person.")
+        return
+    minimum = course.facts.policy.minimum.get(course.facts.referral_type)
+    if minimum is None:
+        course.deny(
+            "minimum",
+            "minimum-unlisted",
+            "No minimum set is on file for this type of referral.",
+            ["A minimum set for this type of referral."],
+        )
+        return
+    entries = minimum.offer if course.view == "offer" else (*minimum.offer, *minimum.dossier)
+    wanted = {entry.item for entry in entries if not entry.unless or entry.unless not in course.items}
+    course.keep(
+        "minimum",
+        wanted,
+        "view" if course.view == "offer" else "minimum",
+        lambda gone: (
+            f"Not needed {'before it is accepted' if course.view == 'offer' else 'for this'}: {gone}."
+        ),
+    )
+    missing = [entry.item for entry in entries if entry.required and entry.item not in course.items]
+    if missing:
+        code = course.withheld.get(missing[0], "minimum-required")
+        listed = course.facts.policy.items.listed(missing)
+        course.deny("minimum", code, f"Without this there is no referral: {listed}.")
+        return
+    course.note(
+        "minimum",
+        f"view-{course.view}",
+        f"{minimum.title}: what the {course.view} needs is shown.",
+        f"minimum {minimum.referral_type} {course.view}",
+    )
+
+
+STEPS: Final[tuple[Callable[[Course], None], ...]] = (
+    check_recipient,
+    check_agreement,
+    check_law,
+    check_consent,
+    check_minimum,
+)
+
+__all__ = ["STEPS", "Facts", "decide"]

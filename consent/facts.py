@@ -1,0 +1,47 @@
+"""What a decision is made from: every fact is given, none is looked up."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from consent.agreement import Agreement
+from consent.policy import Policy
+from consent.provisions import CompiledConsent
+
+
+@dataclass(frozen=True, slots=True)
+class Party:
+    """An organisation as the directory knows it at this moment.
+
+    `organization` is its directory URL. `kinds` say what it is in law (`covered-entity`,
+    `victim-service-provider`, `community-organization`, ...). `key_matches` says that the key it
+    authenticated with is the one the directory holds for it.
+    """
+
+    organization: str
+    kinds: frozenset[str] = frozenset()
+    known: bool = True
+    active: bool = True
+    suspended: bool = False
+    key_matches: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """All that `decide` knows about one question: may `recipient` read this referral of `source` now?
+
+    `purpose` is a v3-ActReason code, `state` the Task's status (`draft` before it has been offered),
+    `items` what the record holds (`consent.present`), `consents` those of this person in any status and
+    `excluded` the organisations that this referral must never reach.
+    """
+
+    source: Party
+    recipient: Party
+    purpose: str
+    referral_type: str
+    state: str
+    items: frozenset[str]
+    agreements: tuple[Agreement, ...]
+    consents: tuple[CompiledConsent, ...]
+    excluded: frozenset[str] = frozenset()
+    policy: Policy

@@ -1,0 +1,111 @@
+"""Element paths and building by allow-list: what no path names does not exist in what is built.
+
+A path is element names joined by dots: `name[use=usual|official|-][0].given[0]`. `[key=a|b|-]` takes the
+entries whose `key` is a or b or absent (`-`), `[0]` the first of them. An element chosen so carries the first
+of the listed values and not its own, so that the choice itself tells nothing.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+_SEGMENT = re.compile(
+    r"(?P<name>[A-Za-z]\w*)"
+    r"(?:\[(?P<key>[A-Za-z]+)=(?P<values>[^\]]+)\])?"
+    r"(?:\[(?P<index>\d+)\])?"
+)
+_ABSENT = "-"
+# A dot inside [...] belongs to a value (a URL), not to the path.
+_DOT = re.compile(r"\.(?![^\[]*\])")
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """One step of a path: an element, and which of its entries."""
+
+    name: str
+    key: str
+    values: tuple[str, ...]
+    index: int | None
+
+
+Tree = dict[Segment, "Tree"]
+
+
+def parse(path: str) -> tuple[Segment, ...]:
+    """The steps of `path`; ValueError when it is not one."""
+    return tuple(_segment(text) for text in _DOT.split(path))
+
+
+def tree(paths: Iterable[tuple[Segment, ...]]) -> Tree:
+    """Several paths as one allow-list."""
+    root: Tree = {}
+    for path in paths:
+        at = root
+        for segment in path:
+            at = at.setdefault(segment, {})
+    return root
+
+
+def build(source: Any, allowed: Tree) -> dict[str, Any]:
+    """A new object with those values of `source` that `allowed` names, in the order of the allow-list.
+
+    Only plain values are copied, never an object as it stands, so nothing can ride along in one. Elements
+    that come out without a value are left out.
+    """
+    built: dict[str, Any] = {}
+    if not isinstance(source, Mapping):
+        return built
+    for segment, below in allowed.items():
+        value = source.get(segment.name)
+        if isinstance(value, list):
+            entries = [
+                made for one in _chosen(value, segment) if (made := _entry(one, segment, below)) is not None
+            ]
+            if entries and below:
+                built.setdefault(segment.name, []).extend(entries)
+            elif entries:
+                built[segment.name] = entries
+        elif segment.index is None and not segment.key:
+            made = _entry(value, segment, below)
+            if made is not None:
+                built[segment.name] = made
+    return built
+
+
+def _entry(value: Any, segment: Segment, below: Tree) -> Any:
+    """What is built from one entry; None when it gives nothing."""
+    if not below:
+        return value if isinstance(value, str | int | float | Decimal) else None
+    made = build(value, below)
+    if not made:
+        return None
+    return {segment.key: segment.values[0], **made} if segment.key else made
+
+
+def _chosen(entries: list[Any], segment: Segment) -> list[Any]:
+    found = [one for one in entries if _fits(one, segment)]
+    return found if segment.index is None else found[segment.index : segment.index + 1]
+
+
+def _fits(entry: Any, segment: Segment) -> bool:
+    if not segment.key:
+        return True
+    return isinstance(entry, Mapping) and entry.get(segment.key, _ABSENT) in segment.values
+
+
+def _segment(text: str) -> Segment:
+    found = _SEGMENT.fullmatch(text)
+    if found is None:
+        raise ValueError("not an element path")
+    values = found["values"]
+    return Segment(
+        name=found["name"],
+        key=found["key"] or "",
+        values=tuple(values.split("|")) if values else (),
+        index=int(found["index"]) if found["index"] else None,
+    )

@@ -1,0 +1,96 @@
+"""The recipient answers: take what our own system said to the referral's source. One attempt a call."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any
+
+from gateway import notify, referral
+from gateway.client import Answer
+from gateway.node import Node
+from gateway.outbox import GiveUp
+from gateway.pull import in_store
+from gateway.sending import Clients, Gone, Partner, Stopped, partner
+from gateway.store import contents, inbound
+from gateway.store.inbound import Inbound
+from gateway.store.work import Work
+
+
+async def answer(node: Node, clients: Clients, body: Mapping[str, Any]) -> None:
+    """Take an answer to the source: the Procedure first, if there is one, then the Task itself."""
+
+    def prepare(work: Work) -> tuple[Inbound | None, dict[str, Any] | None]:
+        return inbound.get(work, body["inbound"]), contents.get(work, body["answer"], "answer")
+
+    known, said = await in_store(node, prepare)
+    if known is None or said is None:
+        return
+    source = partner(node, clients, known.organization, known.source)
+    try:
+        task = await source.read(f"Task/{known.task_id}", "Task.rus")
+        if "Procedure" in said:
+            await _add_procedure(source, task.resource, said["Procedure"], body["answer"])
+            task = await source.read(f"Task/{known.task_id}", "Task.rus")  # its output has grown
+        changed = _changed(task.resource, said["Task"])
+        sent = await source.send(
+            "PUT",
+            f"/fhir/Task/{known.task_id}",
+            "Task.rus",
+            changed,
+            If_Match=task.etag,
+            Idempotency_Key=body["answer"],
+        )
+    except Gone:
+        await _too_late(node, known, body["answer"])
+    except Stopped as stopped:
+        if not isinstance(stopped.outcome, GiveUp):
+            raise
+        await _too_late(node, known, body["answer"])
+    else:
+        await _arrived(node, known, body["answer"], changed["status"], sent)
+
+
+async def _add_procedure(
+    source: Partner, task: Mapping[str, Any], procedure: Mapping[str, Any], answer_id: str
+) -> None:
+    complete = {
+        **procedure,
+        "resourceType": "Procedure",
+        "basedOn": [task["focus"]],
+        "subject": task["for"],
+    }
+    await source.send(
+        "POST", "/fhir/Procedure", "Procedure.c", complete, Idempotency_Key=f"{answer_id}/procedure"
+    )
+
+
+def _changed(task: Mapping[str, Any], said: Mapping[str, Any]) -> dict[str, Any]:
+    """The Task as it was read, with what our own system says of it."""
+    kept = {name: value for name, value in task.items() if name not in ("statusReason", "businessStatus")}
+    given = {name: said[name] for name in ("status", "statusReason", "businessStatus") if name in said}
+    output = [*task.get("output", []), *said.get("output", [])]
+    return kept | given | ({"output": output} if output else {})
+
+
+async def _arrived(node: Node, known: Inbound, answer_id: str, status: str, sent: Answer) -> None:
+    def note(work: Work) -> None:
+        inbound.change(work, known.id, status=status, etag=sent.headers.get("etag", ""))
+        if status in referral.OPEN and known.opened_at is None:
+            notify.pull_later(work, known)
+        contents.forget(work, answer_id)
+
+    await in_store(node, note)
+    await asyncio.to_thread(node.store.vault.destroy, answer_id)
+
+
+async def _too_late(node: Node, known: Inbound, answer_id: str) -> None:
+    """The source has moved on or refuses the answer: read the Task again, which tells our own system."""
+
+    def note(work: Work) -> None:
+        inbound.change(work, known.id, expected=known.status)
+        notify.pull_later(work, known)
+        contents.forget(work, answer_id)
+
+    await in_store(node, note)
+    await asyncio.to_thread(node.store.vault.destroy, answer_id)

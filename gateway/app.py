@@ -1,0 +1,331 @@
+"""The node's web face under one of its names: addresses, and which step of the exchange each one calls.
+
+Partners meet the FHIR addresses; the agency's own systems meet `/records` and `POST /fhir/Consent`, which
+an alias does not have. Every handler takes the raw request and answers a finished response.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib.metadata import version
+from typing import Any, TypeVar
+
+from fastapi import FastAPI, Request, Response
+from starlette.concurrency import run_in_threadpool
+
+from gateway import fhir_json, health, notification, notify, scopes, task_search
+from gateway.authenticate import NO_STORE, Caller, TokenError, TokenServer, read_form
+from gateway.capability import capability_statement
+from gateway.directory import organization_resource
+from gateway.errors import Refused, not_found, refuse
+from gateway.exchange import Answer, Exchange, Receipt
+from gateway.http import (
+    Guard,
+    answer_errors,
+    fhir_response,
+    json_response,
+    request_id,
+    require_json,
+)
+from gateway.node import PARTNER_SCOPES, Identity, Node
+from gateway.recording import Ask
+from gateway.store import received, subscriptions
+
+T = TypeVar("T")
+
+READABLE = ("ServiceRequest", "Patient", "Observation", "DocumentReference")
+
+
+def create_app(node: Node, identity: Identity) -> Guard:
+    """The ASGI application of one identity of the node."""
+    app = FastAPI(title="Waymeet", docs_url=None, redoc_url=None)
+    answer_errors(app)
+    face = _Face(node, identity)
+
+    def route(method: str, path: str, handler: Callable[[Request], Any]) -> None:
+        app.add_api_route(path, handler, methods=[method], response_class=Response, response_model=None)
+
+    route("GET", "/health", face.health)
+    route("GET", "/ready", face.ready)
+    route("GET", "/fhir/metadata", face.metadata)
+    route("GET", "/.well-known/smart-configuration", face.smart_configuration)
+    route("GET", "/fhir/.well-known/smart-configuration", face.smart_configuration)
+    route("GET", "/.well-known/jwks.json", face.jwks)
+    route("POST", "/oauth/token", face.token)
+    route("GET", "/fhir/Task", face.search_tasks)
+    route("GET", "/fhir/Task/{id}", face.read("Task"))
+    route("PUT", "/fhir/Task/{id}", face.update_task)
+    for resource_type in READABLE:
+        route("GET", f"/fhir/{resource_type}/{{id}}", face.read(resource_type))
+    route("GET", "/fhir/Organization/{id}", face.organization)
+    route("POST", "/fhir/Procedure", face.add_procedure)
+    route("POST", "/fhir/Subscription", face.subscribe)
+    route("GET", "/fhir/Subscription", face.list_subscriptions)
+    route("GET", "/fhir/Subscription/{id}", face.read_subscription)
+    route("POST", notify.NOTIFICATIONS, face.take_notification)
+    if not identity.alias:
+        route("POST", "/records/{system}", face.hand_in)
+        route("POST", "/fhir/Consent", face.record_consent)
+    return Guard(app, node.settings.body_limit)
+
+
+class _Face:
+    """The handlers of one identity."""
+
+    def __init__(self, node: Node, identity: Identity) -> None:
+        self._node = node
+        self._identity = identity
+        self._exchange = Exchange(node)
+        self._tokens = TokenServer(
+            identity.address,
+            identity.key,
+            lambda client_id: node.registration(identity, client_id),
+            self._remember,
+            PARTNER_SCOPES,
+        )
+
+    # ------------------------------------------------------------ open to everybody
+
+    async def health(self, _request: Request) -> Response:
+        """Whether the process answers."""
+        return json_response({"status": "up"})
+
+    async def ready(self, _request: Request) -> Response:
+        """Whether it can do its work: keys, store, directory."""
+        checks = await run_in_threadpool(health.checks, self._node)
+        return json_response(checks, 200 if all(checks.values()) else 503)
+
+    async def metadata(self, _request: Request) -> Response:
+        """CapabilityStatement."""
+        return fhir_response(capability_statement(self._identity, version("waymeet"), health.STARTED))
+
+    async def smart_configuration(self, _request: Request) -> Response:
+        """SMART App Launch 2.2, discovery for backend services."""
+        return json_response(self._tokens.smart_configuration())
+
+    async def jwks(self, _request: Request) -> Response:
+        """This identity's public keys."""
+        return json_response(self._tokens.jwks())
+
+    async def token(self, request: Request) -> Response:
+        """OAuth 2.0 token endpoint (client_credentials with a signed assertion)."""
+        body = await request.body()
+        try:
+            form = read_form(body, request.headers.get("content-type", ""))
+            answer = await run_in_threadpool(self._tokens.token, form, self._node.now())
+        except TokenError as error:
+            return json_response(error.body(), error.status, NO_STORE)
+        return json_response(answer, headers=NO_STORE)
+
+    # ------------------------------------------------------------ partners
+
+    def read(self, resource_type: str) -> Callable[[Request], Any]:
+        """The handler that reads one resource of a type."""
+
+        async def handler(request: Request) -> Response:
+            ask = self._partner(request, resource_type, "r")
+            found = await run_in_threadpool(
+                self._exchange.read, ask, resource_type, request.path_params["id"]
+            )
+            if request.headers.get("if-none-match") == found.etag:
+                return Response(status_code=304, headers={"ETag": found.etag, "Cache-Control": "no-store"})
+            return _answer(found)
+
+        return handler
+
+    async def search_tasks(self, request: Request) -> Response:
+        """Tasks of this partner, for those who poll."""
+        ask = self._partner(request, "Task", "s")
+        search = task_search.parse(request.query_params.multi_items())
+        tasks = await run_in_threadpool(self._exchange.search_tasks, ask, search.matches)
+        return fhir_response(search.bundle(tasks, self._identity.fhir_base))
+
+    async def update_task(self, request: Request) -> Response:
+        """A recipient's new version of its Task."""
+        ask = self._partner(request, "Task", "u")
+        require_json(request)
+        wanted = fhir_json.resource(await request.body(), "Task")
+        found = await run_in_threadpool(
+            self._exchange.update_task,
+            ask,
+            request.path_params["id"],
+            wanted,
+            request.headers.get("if-match"),
+            _idempotency_key(request),
+        )
+        return _answer(found)
+
+    async def add_procedure(self, request: Request) -> Response:
+        """A Procedure done for a referral."""
+        ask = self._partner(request, "Procedure", "c")
+        require_json(request)
+        wanted = fhir_json.resource(await request.body(), "Procedure")
+        made = await run_in_threadpool(self._exchange.add_procedure, ask, wanted, _idempotency_key(request))
+        return _answer(made, self._identity.fhir_base)
+
+    async def organization(self, request: Request) -> Response:
+        """An organisation of the directory, from this node's copy."""
+        self._partner(request, "Organization", "r")
+        wanted = request.path_params["id"]
+        for entry in self._node.directory.entries:
+            if entry.id == wanted:
+                return fhir_response(organization_resource(entry))
+        raise not_found()
+
+    async def subscribe(self, request: Request) -> Response:
+        """A partner's Subscription to its Tasks (backport R4, rest-hook, id-only)."""
+        ask = self._partner(request, "Subscription", "c")
+        require_json(request)
+        wanted = fhir_json.resource(await request.body(), "Subscription")
+        peer = self._node.peer(ask.agent)
+        if peer is None:
+            raise not_found()
+        endpoint = notification.wanted_endpoint(wanted, peer.address)
+
+        def step() -> tuple[subscriptions.Subscription, bool]:
+            with self._node.store.work() as work:
+                made, new = subscriptions.subscribe(work, ask.identity.organization, ask.agent, endpoint)
+                if new:
+                    notify.shake_hands(work, made)
+                return made, new
+
+        made, new = await run_in_threadpool(step)
+        location = f"{self._identity.fhir_base}/Subscription/{made.id}"
+        resource = notification.subscription_resource(made)
+        return fhir_response(resource, 201 if new else 200, {"Location": location})
+
+    async def list_subscriptions(self, request: Request) -> Response:
+        """This partner's own Subscriptions."""
+        ask = self._partner(request, "Subscription", "s")
+        if request.query_params:
+            raise refuse(400, "not-supported", "Search parameters are not known here; you see your own.")
+        found = await run_in_threadpool(self._own_subscriptions, ask)
+        entries = [
+            {
+                "fullUrl": f"{self._identity.fhir_base}/Subscription/{one.id}",
+                "resource": notification.subscription_resource(one),
+            }
+            for one in found
+        ]
+        bundle = {"resourceType": "Bundle", "type": "searchset", "total": len(entries)}
+        return fhir_response(bundle | ({"entry": entries} if entries else {}))
+
+    async def read_subscription(self, request: Request) -> Response:
+        """One of this partner's own Subscriptions."""
+        ask = self._partner(request, "Subscription", "r")
+        for one in await run_in_threadpool(self._own_subscriptions, ask):
+            if one.id == request.path_params["id"]:
+                return fhir_response(notification.subscription_resource(one))
+        raise not_found()
+
+    async def take_notification(self, request: Request) -> Response:
+        """A partner tells us that Tasks of ours changed there."""
+        ask = self._partner(request, "Bundle", "c")
+        require_json(request)
+        bundle = fhir_json.resource(await request.body(), "Bundle")
+        peer = self._node.peer(ask.agent)
+        if peer is None:
+            raise not_found()
+        events = notification.read_bundle(bundle, peer.fhir_base)
+        await run_in_threadpool(self._exchange.learn, ask, events)
+        return Response(status_code=200, headers={"Cache-Control": "no-store"})
+
+    # ------------------------------------------------------------ the agency's own systems
+
+    async def hand_in(self, request: Request) -> Response:
+        """Local records, in the system's own format."""
+        caller = self._caller(request)
+        system = request.path_params["system"]
+        if system not in caller.systems:
+            raise not_found()
+        for letter, resource_type in (("c", "ServiceRequest"), ("u", "Task")):
+            if not scopes.grants(caller.scopes, resource_type, letter):
+                raise _insufficient(resource_type, letter)
+        body = await request.body()
+        done = await run_in_threadpool(
+            self._exchange.hand_in,
+            self._ask(request, caller.client_id),
+            system,
+            body,
+            request.headers.get("content-type", ""),
+        )
+        results = [_result(number, one) for number, one in enumerate(done, start=1)]
+        statuses = {result["status"] for result in results}
+        return json_response({"results": results}, statuses.pop() if len(statuses) == 1 else 207)
+
+    async def record_consent(self, request: Request) -> Response:
+        """A Consent of one of the agency's people."""
+        caller = self._caller(request)
+        if caller.organization is not None:
+            raise not_found()
+        if not scopes.grants(caller.scopes, "Consent", "c"):
+            raise _insufficient("Consent", "c")
+        require_json(request)
+        resource = fhir_json.resource(await request.body(), "Consent")
+        consent_id, receipts = await run_in_threadpool(
+            self._exchange.record_consent, self._ask(request, caller.client_id), resource
+        )
+        results = [_result(number, one) for number, one in enumerate(receipts, start=1)]
+        return json_response({"consent": consent_id, "results": results}, 201)
+
+    # ------------------------------------------------------------ shared
+
+    def _caller(self, request: Request) -> Caller:
+        return self._tokens.verify(request.headers.get("authorization"), self._node.now())
+
+    def _partner(self, request: Request, resource_type: str, letter: str) -> Ask:
+        """A partner with the scope that this takes. Raises Refused 401, 403, or the one 404."""
+        caller = self._caller(request)
+        if not scopes.grants(caller.scopes, resource_type, letter):
+            raise _insufficient(resource_type, letter)
+        if caller.organization is None:
+            raise not_found()
+        return self._ask(request, caller.organization)
+
+    def _ask(self, request: Request, agent: str) -> Ask:
+        return Ask(agent, self._identity, request_id(request))
+
+    def _own_subscriptions(self, ask: Ask) -> list[subscriptions.Subscription]:
+        with self._node.store.work() as work:
+            return subscriptions.of_subscriber(work, ask.identity.organization, ask.agent)
+
+    def _remember(self, issuer: str, jti: str, expires: int) -> bool:
+        with self._node.store.work() as work:
+            return received.remember_assertion(work, issuer, jti, expires)
+
+
+def _answer(found: Answer, base: str = "") -> Response:
+    headers = {"ETag": found.etag} if found.etag else {}
+    if found.location:
+        headers["Location"] = f"{base}/{found.location}"
+    return fhir_response(found.resource, found.status, headers)
+
+
+def _result(number: int, one: Receipt | Refused) -> dict[str, Any]:
+    """One record's line in the answer to its sender."""
+    if isinstance(one, Refused):
+        return {"record": number, "status": one.status, "outcome": one.outcome()}
+    return {
+        "record": number,
+        "status": 201,
+        "referral": one.referral,
+        "state": one.state,
+        "decided": one.decided,
+        "needed": one.needed,
+    }
+
+
+def _insufficient(resource_type: str, letter: str) -> Refused:
+    scope = f"system/{resource_type}.{letter}"
+    return Refused(
+        403,
+        refuse(403, "forbidden", f"This takes the scope {scope}.").issues,
+        headers={"WWW-Authenticate": f'Bearer error="insufficient_scope", scope="{scope}"'},
+    )
+
+
+def _idempotency_key(request: Request) -> str | None:
+    key = request.headers.get("idempotency-key")
+    if key is not None and not 8 <= len(key) <= 128:
+        raise refuse(400, "value", "Idempotency-Key has 8 to 128 characters.")
+    return key

@@ -1,0 +1,153 @@
+"""The command line: `waymeet`. Thin: every command calls one step and prints what came of it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+from uuid import uuid4
+
+import msgspec
+import typer
+from rich.console import Console
+
+from gateway import cli_consent, cli_init, own_system, serve, settings, show
+from gateway.client import PeerError
+from gateway.directory import DirectoryError
+from gateway.errors import Refused
+from gateway.exchange import Exchange
+from gateway.keys import KeyFileError
+from gateway.node import Node
+from gateway.recording import Ask
+from profiles.document import DocumentError
+
+app = typer.Typer(
+    name="waymeet",
+    help="A node of a federated referral network. Start with `waymeet demo` or `waymeet init DIR`.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+out = Console()
+err = Console(stderr=True)
+
+Config = Annotated[
+    Path,
+    typer.Option("--config", "-c", envvar="WAYMEET_CONFIG", help="The node's configuration file."),
+]
+DEFAULT_CONFIG = Path("node.yaml")
+
+
+@app.command()
+def demo(
+    keep: Annotated[bool, typer.Option("--keep", help="Leave the nodes up; Ctrl-C stops them.")] = False,
+) -> None:
+    """Three agencies, four referrals, on this machine: see what is disclosed, what is not, and why."""
+    from gateway.demo import stories  # the demo is not needed to run a node
+
+    raise typer.Exit(stories.run(out, keep=keep))
+
+
+app.command("init")(cli_init.init)
+app.add_typer(cli_consent.app, name="consent")
+
+
+@app.command("serve")
+def serve_node(config: Config = DEFAULT_CONFIG) -> None:
+    """Run the node until Ctrl-C."""
+    logging.basicConfig(
+        level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
+    )
+    with _said():
+        node = Node(settings.read(config))
+        serve.run(node)
+
+
+@app.command()
+def send(
+    record: Annotated[Path, typer.Argument(help="A record of one of your systems: a file.")],
+    config: Config = DEFAULT_CONFIG,
+    system: Annotated[
+        str,
+        typer.Option(
+            "--system", "-s", help="Which of your systems it comes from; needed if you have several."
+        ),
+    ] = "",
+) -> None:
+    """Hand a local record to the node: a new referral, or your answer to one."""
+    with _said():
+        found = settings.read(config)
+        name = system or next(iter(found.systems))
+        body = own_system.read_record(record, found.body_limit)
+        answer = asyncio.run(own_system.send_record(found, name, body, record.suffix.lower()))
+        accepted = show.answer(out, err, answer)
+    raise typer.Exit(0 if accepted else 1)
+
+
+@app.command()
+def status(
+    referral: Annotated[str, typer.Argument(help="Its id, for the whole story of one.")] = "",
+    config: Config = DEFAULT_CONFIG,
+) -> None:
+    """Where referrals stand; with an id, who saw what of one of yours, and why."""
+    with _said(), _opened(config) as node:
+        known = show.referral(out, node, referral) if referral else show.referrals(out, node)
+        if not known:
+            err.print(f"No referral {referral} was sent from here.")
+    raise typer.Exit(0 if known else 1)
+
+
+@app.command()
+def revoke(
+    consent: Annotated[str, typer.Argument(help="The id that `waymeet consent new` gave.")],
+    config: Config = DEFAULT_CONFIG,
+) -> None:
+    """Withdraw a consent: every open referral that rests on it is cancelled, at once."""
+    with _said(), _opened(config) as node:
+        ask = Ask("operator", node.home, str(uuid4()))
+        cancelled = Exchange(node).withdraw_consent(ask, consent)
+        out.print(f"The consent is withdrawn. Cancelled referrals: {len(cancelled)}.")
+        for one in cancelled:
+            out.print(f"  {one}")
+        out.print("What a partner has already written into its own system stays there until it deletes it.")
+
+
+@contextmanager
+def _opened(config: Path) -> Iterator[Node]:
+    node = Node(settings.read(config))
+    try:
+        yield node
+    finally:
+        node.close()
+
+
+@contextmanager
+def _said() -> Iterator[None]:
+    """Say what is wrong in one line, with no traceback."""
+    try:
+        yield
+    except (DocumentError, DirectoryError, KeyFileError, own_system.NoClient, PeerError) as fault:
+        err.print(str(fault), style="red", markup=False, highlight=False)
+    except Refused as refusal:
+        for issue in refusal.issues:
+            err.print(issue.diagnostics(), style="red", markup=False, highlight=False)
+    except (OSError, ValueError, msgspec.MsgspecError) as fault:
+        reason = fault.strerror if isinstance(fault, OSError) and fault.strerror else str(fault)
+        name = fault.filename if isinstance(fault, OSError) and fault.filename else ""
+        err.print(f"{name}: {reason}" if name else reason, style="red", markup=False, highlight=False)
+    else:
+        return
+    raise typer.Exit(2)
+
+
+def main() -> None:
+    """The console script."""
+    app()
+
+
+if __name__ == "__main__":
+    main()

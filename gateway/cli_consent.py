@@ -1,0 +1,101 @@
+"""`waymeet consent`: write down what a person allows."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Annotated, Any
+
+import msgspec
+import typer
+from rich.console import Console
+
+from consent.items import shipped
+from consent.release import new_consent
+from gateway import clock, own_system, settings, show
+
+app = typer.Typer(help="Record what a person allows.", no_args_is_help=True)
+out = Console()
+err = Console(stderr=True)
+
+# Our choice, not the law's: a release of a victim service provider is short unless its client says otherwise.
+VSP_DAYS = 30
+OTHER_DAYS = 365
+
+
+@app.callback()
+def consent() -> None:
+    """Record what a person allows."""
+
+
+@app.command()
+def new(
+    config: Annotated[Path, typer.Option("--config", "-c", envvar="WAYMEET_CONFIG")] = Path("node.yaml"),
+    answers: Annotated[
+        Path | None, typer.Option("--from", help="The answers in a JSON file, instead of being asked.")
+    ] = None,
+) -> None:
+    """Ask for what a release must say, write it as a FHIR Consent, and hand it to the node.
+
+    Prints the consent's id, which `waymeet revoke` takes.
+    """
+    found = settings.read(config)
+    given = msgspec.json.decode(answers.read_bytes()) if answers else _ask(found)
+    try:
+        resource = build(found, given)
+    except (KeyError, ValueError) as fault:
+        err.print(f"These answers make no release: {fault}", style="red", markup=False)
+        raise typer.Exit(2) from None
+    answer = asyncio.run(own_system.send_consent(found, resource))
+    raise typer.Exit(0 if show.answer(out, err, answer) else 1)
+
+
+def build(found: settings.Settings, given: dict[str, Any]) -> dict[str, Any]:
+    """A Consent from plain answers. Raises KeyError or ValueError naming what is missing.
+
+    given: patient {system, value}, recipients [name or directory URL], items [code], and where they differ
+    from today, this agency's usual period, or COC: start, end, purpose; signed: where the form is kept.
+    """
+    names = {name: url for system in found.systems.values() for name, url in system.recipients.items()}
+    today = clock.now().astimezone(found.timezone).date()
+    protected = "victim-service-provider" in found.kinds
+    usual_end = today + timedelta(days=VSP_DAYS if protected else OTHER_DAYS)
+    return new_consent(
+        patient=(given["patient"]["system"], given["patient"]["value"]),
+        source=found.sends_as.organization,
+        recipients=[names.get(one, one) for one in given["recipients"]],
+        purpose=given.get("purpose", "COC"),
+        items=given["items"],
+        start=given.get("start", today.isoformat()),
+        end=given.get("end", usual_end.isoformat()),
+        signed=given["signed"],
+        recorded=clock.now(),
+        regime="vawa" if protected else "hipaa" if "covered-entity" in found.kinds else "agreement",
+    )
+
+
+def _ask(found: settings.Settings) -> dict[str, Any]:
+    out.print("What may be released? Leave out what the person was not asked about.")
+    items = [
+        code for code, item in shipped().entries.items() if typer.confirm(f"  {item.display}?", default=False)
+    ]
+    end = typer.prompt("Until which day (YYYY-MM-DD)", default=_usual_end(found))
+    date.fromisoformat(end)
+    return {
+        "patient": {
+            "system": typer.prompt("Which of your systems is the person's identifier from (URI)"),
+            "value": typer.prompt("The person's identifier there"),
+        },
+        "recipients": typer.prompt("To whom (names or directory URLs, separated by commas)")
+        .replace(" ", "")
+        .split(","),
+        "items": items,
+        "end": end,
+        "signed": typer.prompt("Where is the signed form kept"),
+    }
+
+
+def _usual_end(found: settings.Settings) -> str:
+    days = VSP_DAYS if "victim-service-provider" in found.kinds else OTHER_DAYS
+    return (clock.now().astimezone(found.timezone).date() + timedelta(days=days)).isoformat()

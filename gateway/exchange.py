@@ -1,0 +1,382 @@
+"""The road, in order. One pass of a record through this node is an exchange; each step is a call.
+
+    at the source     receive → map → validate → open → route → decide → notify
+    a partner reads   authenticate → decide → minimise → audit → answer
+    a partner answers authenticate → decide → (Task table) → audit → write back
+    a person decides  record a consent, or withdraw one → decide again → offer, or cancel
+    at the recipient  learn of a Task → pull → hand over; take an answer → send it to the source
+
+Nothing here does I/O but through the store: what must be sent is written to the outbox in the same unit
+of work, and `gateway.worker` sends it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+from uuid import uuid4
+
+import msgspec
+
+import consent
+from consent import Decision
+from gateway import audit, fhir_json, notification, notify, outbox, receive, referral, route
+from gateway.clock import stamp
+from gateway.errors import Refused, not_found, refuse
+from gateway.judge import Denied, judge, permitted
+from gateway.node import Node
+from gateway.recording import Ask, or_refuse, record
+from gateway.store import consents, contents, inbound, received, referrals
+from gateway.store.referrals import Referral, Task
+from gateway.store.work import Work
+from gateway.task_resource import WITHDRAWN, resulting_activity
+from gateway.view import etag, find, view
+from mappings import Mapped
+from profiles import canonical, validate
+from profiles.outcome import errors
+
+PURPOSE = "COC"  # coordination of care, the purpose of a referral (v3-ActReason)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a caller gets: a resource, its entity tag, and the HTTP status."""
+
+    resource: Mapping[str, Any]
+    etag: str
+    status: int = 200
+    location: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What became of one local record: ids, state and plain sentences, never a value from the record."""
+
+    referral: str
+    state: str
+    decided: tuple[str, ...] = ()
+    needed: tuple[str, ...] = ()
+
+
+class Exchange:
+    """The steps of every road through one node."""
+
+    def __init__(self, node: Node) -> None:
+        self.node = node
+        self.store = node.store
+
+    # ---------------------------------------------------------------- a local record comes in
+
+    def hand_in(self, ask: Ask, system: str, body: bytes, content_type: str) -> list[Receipt | Refused]:
+        """Every record in `body`, durably taken in or refused. Raises Refused when nothing can be read."""
+        done: list[Receipt | Refused] = []
+        for mapped in receive.mapped_records(self.node, system, body, content_type):
+            if isinstance(mapped, Refused):
+                done.append(mapped)
+                continue
+            try:
+                take = self._answer_partner if mapped.kind == "status" else self._open_referral
+                done.append(take(ask, system, mapped))
+            except Refused as refusal:
+                done.append(refusal)
+        return done
+
+    def _open_referral(self, ask: Ask, system: str, mapped: Mapped) -> Receipt:
+        said = receive.same_record(mapped)
+        with self.store.work() as work:
+            if again := received.first_answer(work, system, mapped.key, said):
+                return msgspec.convert(again, Receipt)
+        resources = receive.referral_resources(mapped)
+        candidates = route.candidates(self.node, self.node.settings.systems[system], mapped)
+        referral_id = str(uuid4())
+        self.store.vault.create(referral_id)  # before the content that it opens
+        with self.store.work() as work:
+            if again := received.first_answer(work, system, mapped.key, said):
+                return msgspec.convert(again, Receipt)
+            opened = Referral(
+                id=referral_id,
+                organization=self.node.sends_as.organization,
+                system=system,
+                referral_type=route.referral_type(resources["ServiceRequest"]),
+                purpose=PURPOSE,
+                subject_digest=consents.subject_digest(work, *mapped.subject) if mapped.subject else "",
+                state="held",
+                opened_at=work.stamp,
+            )
+            referrals.open_referral(work, opened, receive.record(mapped, resources))
+            receipt = self._offer_to_first(ask, work, opened, candidates, resources)
+            received.remember(work, system, mapped.key, said, referral_id, msgspec.to_builtins(receipt))
+            return receipt
+
+    def _offer_to_first(
+        self,
+        ask: Ask,
+        work: Work,
+        opened: Referral,
+        candidates: tuple[str, ...],
+        resources: Mapping[str, Any],
+    ) -> Receipt:
+        """Offer to the first candidate that may be told; if none may, hold it and say what is needed."""
+        if not candidates:
+            return Receipt(opened.id, "held", ("No partner in the directory offers what is needed.",))
+        decided: list[str] = []
+        needed: list[str] = []
+        for organization in candidates:
+            served = consent.served_names(resources, self.node.policy)
+            task = referrals.add_task(work, opened.id, organization, served)
+            decision = self._offer_if_permitted(ask, work, opened, task)
+            decided += self._sentences(decision)
+            if decision.permit:
+                return Receipt(opened.id, "offered", tuple(decided))
+            needed += decision.remedies
+        return Receipt(opened.id, "held", tuple(decided), tuple(dict.fromkeys(needed)))
+
+    def _offer_if_permitted(self, ask: Ask, work: Work, found: Referral, task: Task) -> Decision:
+        decision = judge(self.node, work, found, task).decision
+        record(work, ask, "decide", "E", found, task, decision, refused=not decision.permit)
+        if decision.permit:
+            offered = referrals.change_task(work, task, "requested", {})
+            referrals.set_state(work, found.id, "offered")
+            notify.announce(work, found, offered)
+        return decision
+
+    # ---------------------------------------------------------------- a partner reads
+
+    def read(self, ask: Ask, resource_type: str, resource_id: str) -> Answer:
+        """One resource as this partner may see it now. Raises the one 404 for everything it may not."""
+
+        def step(work: Work) -> Answer:
+            found, task, name = find(work, ask, resource_type, resource_id)
+            judged = permitted(self.node, work, found, task)
+            shown = view(self.node, work, found, task, judged)
+            resource = shown.task if name == "Task" else shown.resources.get(name)
+            if resource is None:
+                raise Denied(found.id, judged.decision)
+            record(work, ask, "read", "R", found, task, judged.decision, withheld=shown.withheld)
+            return Answer(resource, etag(work, task if name == "Task" else resource))
+
+        return or_refuse(self.store, ask, "read", "R", step)
+
+    def search_tasks(self, ask: Ask, wanted: Callable[[Mapping[str, Any]], bool]) -> list[Mapping[str, Any]]:
+        """The Tasks that this partner may see now and that fit, oldest change first."""
+
+        def step(work: Work) -> list[Mapping[str, Any]]:
+            seen = []
+            for task in referrals.tasks_for(work, ask.identity.organization, ask.agent):
+                found = referrals.get(work, task.referral_id)
+                judged = judge(self.node, work, found, task) if found else None
+                if found is None or judged is None or not judged.decision.permit:
+                    continue
+                resource = view(self.node, work, found, task, judged).task
+                if wanted(resource):
+                    record(work, ask, "search-type", "E", found, task, judged.decision)
+                    seen.append(resource)
+            return seen
+
+        return or_refuse(self.store, ask, "search-type", "E", step)
+
+    # ---------------------------------------------------------------- a partner answers
+
+    def update_task(
+        self, ask: Ask, task_id: str, wanted: Mapping[str, Any], if_match: str | None, key: str | None
+    ) -> Answer:
+        """The owner's new version of its Task. Order: idempotency key, decide, If-Match, change."""
+
+        def step(work: Work) -> Answer:
+            found, task, _ = find(work, ask, "Task", task_id)
+            said = fhir_json.canonical(wanted)
+            if key and received.first_answer(work, ask.agent, key, said):
+                return self._as_it_stands(work, found, task)
+            judged = permitted(self.node, work, found, task)
+            current = view(self.node, work, found, task, judged).task
+            if if_match is None:
+                raise refuse(428, "required", "Send If-Match with the ETag of the version that you read.")
+            if if_match != etag(work, task):
+                raise refuse(412, "conflict", "The Task has changed since you read it; read it again.")
+            changed = self._change(work, task, current, wanted)
+            if key:
+                received.remember(work, ask.agent, key, said, found.id, {"task": task_id})
+            record(work, ask, "update", "U", found, changed, judged.decision)
+            self._after_change(work, found, changed)
+            return self._as_it_stands(work, found, changed)
+
+        return or_refuse(self.store, ask, "update", "U", step)
+
+    def _as_it_stands(self, work: Work, found: Referral, task: Task) -> Answer:
+        """The Task that its owner has just written, whatever its new state closes to later readers."""
+        judged = judge(self.node, work, found, task)
+        return Answer(view(self.node, work, found, task, judged).task, etag(work, task))
+
+    def _change(self, work: Work, task: Task, current: Mapping[str, Any], wanted: Mapping[str, Any]) -> Task:
+        referral.sole_changes(current, wanted)
+        referral.check_transition(task.status, wanted["status"], "owner", wanted.get("statusReason"))
+        if found := errors(validate(wanted, canonical.REFERRAL_TASK)):
+            raise Refused(422, found)
+        detail = {name: wanted[name] for name in referral.OWNER_ELEMENTS[1:] if name in wanted}
+        return referrals.change_task(work, task, wanted["status"], detail)
+
+    def add_procedure(self, ask: Ask, wanted: Mapping[str, Any], key: str | None) -> Answer:
+        """A Procedure that the owner did for the referral, kept with it and listed in `Task.output`."""
+
+        def step(work: Work) -> Answer:
+            if found := errors(validate(wanted)):
+                raise Refused(422, found)
+            based_on = str((wanted.get("basedOn") or [{}])[0].get("reference", ""))
+            about, task, _ = find(work, ask, "ServiceRequest", based_on.removeprefix("ServiceRequest/"))
+            judged = permitted(self.node, work, about, task)
+            said = fhir_json.canonical(wanted)
+            if key and (again := received.first_answer(work, ask.agent, key, said)):
+                return Answer(wanted, "", 201, f"Procedure/{again['procedure']}")
+            if judged.decision.view != "dossier":
+                raise refuse(409, "business-rule", "A Procedure belongs to an accepted, open referral.")
+            made = referrals.add_pointer(work, task.id, f"Procedure/{uuid4()}")
+            contents.put(work, about.id, f"Procedure/{made}", wanted)
+            output = [*task.detail.get("output", []), resulting_activity(made)]
+            changed = referrals.change_task(work, task, task.status, {**task.detail, "output": output})
+            if key:
+                received.remember(work, ask.agent, key, said, about.id, {"procedure": made})
+            record(work, ask, "create", "C", about, changed, judged.decision)
+            return Answer({**wanted, "id": made}, "", 201, f"Procedure/{made}")
+
+        return or_refuse(self.store, ask, "create", "C", step)
+
+    # ---------------------------------------------------------------- a person decides
+
+    def record_consent(self, ask: Ask, resource: Mapping[str, Any]) -> tuple[str, list[Receipt]]:
+        """Keep a Consent; what was held for want of it is decided again. Raises Refused (422) if unusable.
+
+        Returns the Consent's id and what became of the held referrals.
+        """
+        compiled = consent.compile_consent(resource, zone=self.node.settings.timezone)
+        found = [*errors(validate(resource)), *compiled.issues]
+        if found:
+            raise Refused(422, found)
+        identifier = resource["patient"].get("identifier", {})
+        if not identifier.get("value"):
+            raise refuse(
+                422,
+                "required",
+                "Name the person by the identifier of your own system.",
+                expression="Consent.patient.identifier",
+            )
+        consent_id = str(uuid4())
+        self.store.vault.create(consent_id)
+        with self.store.work() as work:
+            subject = consents.subject_digest(work, identifier.get("system", ""), identifier["value"])
+            consents.add(work, consent_id, subject, resource)
+            record(work, ask, "create", "C", details={"consent": consent_id})
+            receipts = []
+            for held in referrals.unfinished_of_person(work, subject):
+                for task in referrals.tasks_of(work, held.id):
+                    if task.status == "draft":
+                        decision = self._offer_if_permitted(ask, work, held, task)
+                        state = "offered" if decision.permit else "held"
+                        said = self._sentences(decision)
+                        receipts.append(Receipt(held.id, state, said, decision.remedies))
+            return consent_id, receipts
+
+    def withdraw_consent(self, ask: Ask, consent_id: str) -> list[str]:
+        """Make a Consent inactive and cancel every open referral that no longer may go on.
+
+        Returns the ids of the cancelled referrals. Raises Refused (404) for an unknown Consent.
+        """
+        with self.store.work() as work:
+            held = consents.get(work, consent_id)
+            if held is None:
+                raise not_found()
+            consents.deactivate(work, consent_id)
+            record(work, ask, "update", "U", details={"consent": consent_id, "status": "inactive"})
+            return [
+                found.id
+                for found in referrals.unfinished_of_person(work, held.subject_digest)
+                for task in referrals.tasks_of(work, found.id)
+                if self._cancelled(ask, work, found, task)
+            ]
+
+    def _cancelled(self, ask: Ask, work: Work, found: Referral, task: Task) -> bool:
+        """Cancel an offered Task if its owner may no longer see it; says whether it did."""
+        if task.status == "draft" or task.status in referral.FINAL:
+            return False
+        decision = judge(self.node, work, found, task).decision
+        if decision.permit:
+            return False
+        cancelled = referrals.change_task(work, task, "cancelled", {"statusReason": WITHDRAWN})
+        record(work, ask, "decide", "E", found, cancelled, decision, refused=True)
+        self._after_change(work, found, cancelled)
+        notify.announce(work, found, cancelled)
+        return True
+
+    # ---------------------------------------------------------------- at the recipient
+
+    def learn(self, ask: Ask, events: Iterable[notification.Event]) -> None:
+        """A partner says that Tasks of ours changed there: note it, durably, and pull them later."""
+        with self.store.work() as work:
+            for event in events:
+                if event.task_id is None or event.number is None:
+                    continue
+                known = inbound.learn_of(work, ask.identity.organization, ask.agent, event.task_id)
+                notify.pull_later(work, known)
+                notify.note_event(work, ask.identity.organization, ask.agent, event)
+                record(work, ask, "notify", "E", details={"task": event.task_id, "inbound": known.id})
+
+    def _answer_partner(self, ask: Ask, system: str, mapped: Mapped) -> Receipt:
+        """Our own system's answer to a referral: checked, sealed, and sent to the source by the worker."""
+        task = mapped.resources["Task"]
+        said = receive.same_record(mapped)
+        answer_id = str(uuid4())
+        self.store.vault.create(answer_id)
+        with self.store.work() as work:
+            known = inbound.get(work, str(task.get("id", "")))
+            if known is None:
+                raise refuse(404, "not-found", "No referral with this id was offered here.", field="referral")
+            if again := received.first_answer(work, system, mapped.key, said):
+                return msgspec.convert(again, Receipt)
+            referral.check_transition(known.expected, task["status"], "owner", task.get("statusReason"))
+            contents.put(work, answer_id, "answer", mapped.resources)
+            inbound.change(work, known.id, expected=task["status"])
+            outbox.post(
+                work, "answer", notify.inbound_lane(known), {"inbound": known.id, "answer": answer_id}
+            )
+            record(work, ask, "update", "U", details={"inbound": known.id, "status": task["status"]})
+            receipt = Receipt(known.id, task["status"])
+            received.remember(work, system, mapped.key, said, known.id, msgspec.to_builtins(receipt))
+            return receipt
+
+    # ---------------------------------------------------------------- closing
+
+    def erase_closed(self) -> int:
+        """Destroy the content of closed referrals whose write-back is drained and whose grace is over.
+
+        Rows first, then the key: a crash in between leaves a key that opens nothing, found next time.
+        """
+        grace = timedelta(minutes=self.node.settings.close_grace_minutes)
+        with self.store.work() as work:
+            for found in referrals.closed_before(work, stamp(work.now - grace)):
+                if not outbox.pending(work, notify.write_back_lane(found.id)):
+                    contents.forget(work, found.id)
+                    referrals.start_erasing(work, found.id)
+                    audit.record(work, audit.Entry("erase", "D", "node", referral_id=found.id))
+            erasing = referrals.in_state(work, "erasing")
+        for found in erasing:
+            self.store.vault.destroy(found.id)
+            with self.store.work() as work:
+                referrals.set_state(work, found.id, "erased")
+        return len(erasing)
+
+    # ---------------------------------------------------------------- what the steps share
+
+    def _after_change(self, work: Work, found: Referral, task: Task) -> None:
+        outbox.post(
+            work,
+            "write-back",
+            notify.write_back_lane(found.id),
+            {"referral": found.id, "task": task.id, "status": task.status, "version": task.version},
+        )
+        if task.status in referral.FINAL:
+            referrals.set_state(work, found.id, "closed")
+
+    def _sentences(self, decision: Decision) -> tuple[str, ...]:
+        names = {entry.organization: entry.name for entry in self.node.directory.entries}
+        return tuple(consent.sentences(decision, names))

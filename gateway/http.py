@@ -1,0 +1,167 @@
+"""What every request and every answer share: bounded bodies, OperationOutcomes, headers, request ids."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Mapping
+from typing import Any
+from uuid import UUID, uuid4
+
+from fastapi import FastAPI, Request, Response
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from gateway import fhir_json
+from gateway.errors import Refused, not_found, refuse
+from gateway.sending import FHIR_JSON
+from profiles.outcome import Issue
+
+log = logging.getLogger("waymeet.http")
+
+_SAFE = {
+    "Cache-Control": "no-store",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+}
+_ISSUE_CODE = {404: "not-found", 405: "not-supported", 413: "too-long", 415: "not-supported"}
+
+
+class Guard:
+    """ASGI: an id for every request, one log line without data, and a body no longer than the limit.
+
+    A body that is too long is refused (413) as soon as that is known: from `Content-Length` before the
+    first byte, otherwise when the limit is passed. `X-Request-Id` is echoed if it is a UUID.
+    """
+
+    def __init__(self, app: ASGIApp, limit: int) -> None:
+        self._app = app
+        self._limit = limit
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One connection event, as ASGI 3 has it."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        headers = dict(scope["headers"])
+        request_id = _request_id(headers.get(b"x-request-id", b""))
+        scope.setdefault("state", {})["request_id"] = request_id
+        started = time.perf_counter()
+        status = 0
+        taken = 0
+
+        async def counted() -> Message:
+            nonlocal taken
+            message = await receive()
+            taken += len(message.get("body", b""))
+            if taken > self._limit:
+                raise _too_long(self._limit)
+            return message
+
+        async def answered(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                message["headers"] = [*message.get("headers", []), (b"x-request-id", request_id.encode())]
+            await send(message)
+
+        length = headers.get(b"content-length", b"0")
+        if not length.isdigit() or int(length) > self._limit:
+            await refusal_response(_too_long(self._limit))(scope, receive, answered)
+        else:
+            try:
+                await self._app(scope, counted, answered)
+            except Exception as fault:  # answered by then; the server must not log it with its values
+                log.error("request %s broke: %s at %s", request_id, type(fault).__name__, _place(fault))
+        route = getattr(scope.get("route"), "path", "-")
+        spent = (time.perf_counter() - started) * 1000
+        log.info("%s %s %s %.1f ms %s", scope["method"], route, status, spent, request_id)
+
+
+def fhir_response(
+    resource: Mapping[str, Any], status: int = 200, headers: Mapping[str, str] | None = None
+) -> Response:
+    """A FHIR resource as the answer."""
+    return Response(
+        fhir_json.encode(resource),
+        status_code=status,
+        media_type=FHIR_JSON,
+        headers={**_SAFE, **(headers or {})},
+    )
+
+
+def json_response(value: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+    """Anything else in JSON."""
+    return Response(
+        fhir_json.encode(value),
+        status_code=status,
+        media_type="application/json",
+        headers={**_SAFE, **(headers or {})},
+    )
+
+
+def refusal_response(refusal: Refused) -> Response:
+    """A refusal as status and OperationOutcome."""
+    return fhir_response(
+        refusal.outcome(), refusal.status, {**refusal.headers, "X-Waymeet-Erring": refusal.erring}
+    )
+
+
+def answer_errors(app: FastAPI) -> None:
+    """Make every way to fail an OperationOutcome: refusals, unknown routes, and this node's own faults."""
+
+    async def refused(_request: Request, refusal: Exception) -> Response:
+        assert isinstance(refusal, Refused)
+        return refusal_response(refusal)
+
+    async def routed(_request: Request, fault: Exception) -> Response:
+        assert isinstance(fault, HTTPException)
+        if fault.status_code == 404:
+            return refusal_response(not_found())
+        code = _ISSUE_CODE.get(fault.status_code, "processing")
+        return refusal_response(
+            Refused(
+                fault.status_code,
+                [Issue("error", code, "This is not how this address is used.")],
+                headers=fault.headers,
+            )
+        )
+
+    async def broken(_request: Request, _fault: Exception) -> Response:
+        issue = Issue("fatal", "exception", "This node failed; nothing was disclosed or lost. Try again.")
+        return refusal_response(Refused(500, [issue], erring="this node"))
+
+    app.add_exception_handler(Refused, refused)
+    app.add_exception_handler(HTTPException, routed)
+    app.add_exception_handler(Exception, broken)
+
+
+def request_id(request: Request) -> str:
+    """The id of this attempt."""
+    return str(request.state.request_id)
+
+
+def require_json(request: Request) -> None:
+    """Refuse (415) a body that does not say it is JSON."""
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind not in (FHIR_JSON, "application/json"):
+        raise refuse(415, "not-supported", f"Send {FHIR_JSON}.")
+
+
+def _request_id(given: bytes) -> str:
+    try:
+        return str(UUID(given.decode("ascii")))
+    except ValueError:
+        return str(uuid4())
+
+
+def _too_long(limit: int) -> Refused:
+    return refuse(413, "too-long", f"The body is longer than this node takes: {limit} bytes.")
+
+
+def _place(fault: BaseException) -> str:
+    """File and line of a fault, without its message, which could repeat a value."""
+    trace = fault.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    return f"{trace.tb_frame.f_code.co_filename.rpartition('/')[2]}:{trace.tb_lineno}" if trace else "?"

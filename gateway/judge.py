@@ -1,0 +1,75 @@
+"""Ask `consent.decide` about one referral and one recipient, now: gather the facts, nothing more."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import consent
+from consent import CompiledConsent, Decision, Facts, Party
+from gateway.errors import Refused, not_found
+from gateway.node import Node
+from gateway.store import consents, contents, referrals
+from gateway.store.referrals import Referral, Task
+from gateway.store.work import Work
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """A decision with the content it was made about, so that nobody opens it twice."""
+
+    decision: Decision
+    resources: Mapping[str, Any]
+
+
+class Denied(Refused):
+    """A denial: to the caller the same 404 as for what does not exist; to the audit, the decision."""
+
+    def __init__(self, referral_id: str, decision: Decision) -> None:
+        answer = not_found()
+        super().__init__(answer.status, answer.issues)
+        self.referral_id = referral_id
+        self.decision = decision
+
+
+def judge(node: Node, work: Work, referral: Referral, task: Task) -> Judged:
+    """What this Task's owner may see of this referral at this moment.
+
+    Reads content and consents in the caller's unit of work, so a withdrawal that is committed is seen and
+    one that is not yet committed waits. Raises vault.Erased once the content is destroyed.
+    """
+    record = contents.get(work, referral.id, referrals.RECORD) or {}
+    resources: Mapping[str, Any] = record.get("resources", {})
+    peer = node.peer(task.owner)
+    facts = Facts(
+        source=Party(referral.organization, kinds=node.settings.kinds),
+        recipient=Party(
+            task.owner,
+            known=peer is not None,
+            active=peer is not None and peer.status == "active",
+            suspended=peer is not None and peer.status == "suspended",
+        ),
+        purpose=referral.purpose,
+        referral_type=referral.referral_type,
+        state=task.status,
+        items=consent.present(resources, node.policy),
+        agreements=node.agreements,
+        consents=_of_person(node, work, referral.subject_digest),
+        excluded=frozenset(record.get("excluded", ())),
+        policy=node.policy,
+    )
+    return Judged(consent.decide(facts, work.now), resources)
+
+
+def permitted(node: Node, work: Work, referral: Referral, task: Task) -> Judged:
+    """`judge`, but a deny is raised as Denied."""
+    judged = judge(node, work, referral, task)
+    if not judged.decision.permit:
+        raise Denied(referral.id, judged.decision)
+    return judged
+
+
+def _of_person(node: Node, work: Work, subject_digest: str) -> tuple[CompiledConsent, ...]:
+    held = consents.of_person(work, subject_digest) if subject_digest else []
+    return tuple(consent.compile_consent(one.resource, zone=node.settings.timezone) for one in held)

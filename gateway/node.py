@@ -1,0 +1,201 @@
+"""A node, loaded: everything that is read, checked and compiled once at start, and the store.
+
+Opening a node fails loudly: an unreadable key, directory, agreement, policy or mapping stops the start.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+import msgspec
+from joserfc.jwk import ECKey, JWKRegistry
+
+import consent
+import mappings
+from consent import Agreement, Policy
+from gateway import clock, keys
+from gateway.authenticate import Registration
+from gateway.directory import Directory, Entry
+from gateway.settings import Settings
+from gateway.store.work import Store
+from mappings import LocalMapping
+
+# What a partner's node may do here, and asks for there: the SDOH-CC "Light" pattern, notifications included.
+PARTNER_SCOPES = (
+    "system/Bundle.c",
+    "system/DocumentReference.r",
+    "system/Observation.r",
+    "system/Organization.r",
+    "system/Patient.r",
+    "system/Procedure.c",
+    "system/ServiceRequest.r",
+    "system/Subscription.crs",
+    "system/Task.rus",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """A name that this node answers under, with its own address and key."""
+
+    organization: str
+    address: str
+    host: str
+    port: int
+    key: ECKey
+    alias: bool
+
+    @property
+    def fhir_base(self) -> str:
+        """FHIR base URL under this name."""
+        return f"{self.address}/fhir"
+
+
+class Node:
+    """Settings, keys, rules, mappings and store of one node."""
+
+    def __init__(self, settings: Settings, now: Callable[[], datetime] = clock.now) -> None:
+        self.settings = settings
+        self.now = now
+        self.policy: Policy = (
+            consent.load_policy(settings.policies) if settings.policies else consent.load_policy()
+        )
+        self.agreements: tuple[Agreement, ...] = tuple(
+            consent.agreement.load(path) for path in sorted(settings.agreements.glob("*.json"))
+        )
+        self.mappings: Mapping[str, LocalMapping] = {
+            name: mappings.load(_mapping_path(settings, system.mapping))
+            for name, system in settings.systems.items()
+        }
+        self.identities: Mapping[str, Identity] = {
+            entry.organization: Identity(
+                entry.organization,
+                entry.address,
+                entry.host,
+                entry.port,
+                keys.load(entry.key),
+                entry.alias,
+            )
+            for entry in settings.identities
+        }
+        self._anchors = [_public_key(path) for path in settings.anchors]
+        self._directory = Directory.read(settings.directory, self._anchors, now())
+        self._directory_seen = _changed(settings.directory)
+        self._locals = {client.id: client for client in settings.clients}
+        self._local_jwks = {client.id: _jwks(client.jwks) for client in settings.clients}
+        self.store = Store(settings.data, _node_key(settings.node_key), settings.tenant, now)
+
+    @property
+    def home(self) -> Identity:
+        """The identity that the agency's own systems talk to."""
+        return self.identities[self.settings.home.organization]
+
+    @property
+    def sends_as(self) -> Identity:
+        """The identity that referrals leave under."""
+        return self.identities[self.settings.sends_as.organization]
+
+    @property
+    def directory(self) -> Directory:
+        """The directory, read again when its file has changed; a bad new file leaves the last good one."""
+        seen = _changed(self.settings.directory)
+        if seen != self._directory_seen:
+            self._directory_seen = seen
+            self._directory = Directory.read(
+                self.settings.directory, self._anchors, self.now(), self._directory.sequence
+            )
+        return self._directory
+
+    def peer(self, organization: str) -> Entry | None:
+        """A partner's directory entry; None when unknown or when the directory itself has expired."""
+        directory = self.directory
+        return None if directory.expired(self.now()) else directory.entry(organization)
+
+    def partners(self, organization: str) -> tuple[Entry, ...]:
+        """Those in the directory that have an active agreement with one of our identities."""
+        found = {
+            party: self.peer(party)
+            for agreement in self.agreements
+            if agreement.status == "active" and agreement.starts <= self.now() <= agreement.ends
+            for party in _others(agreement, organization)
+        }
+        return tuple(entry for _, entry in sorted(found.items()) if entry is not None)
+
+    def registration(self, identity: Identity, client_id: str) -> Registration | None:
+        """Who may ask for tokens under one of our names: partners, and at home our own systems."""
+        local = None if identity.alias else self._locals.get(client_id)
+        if local is not None:
+            return Registration(
+                client_id=client_id,
+                jwks=self._local_jwks[client_id],
+                scopes=frozenset(local.scopes.split()),
+                organization=None,
+                systems=local.systems,
+                purposes=frozenset(),
+                active=local.active,
+            )
+        partner = next(
+            (entry for entry in self.partners(identity.organization) if entry.organization == client_id),
+            None,
+        )
+        if partner is None:
+            return None
+        return Registration(
+            client_id=client_id,
+            jwks=partner.jwks,
+            scopes=frozenset(PARTNER_SCOPES),
+            organization=partner.organization,
+            systems=frozenset(),
+            purposes=partner.purposes,
+            active=partner.status == "active",
+        )
+
+    def stamp(self) -> str:
+        """This moment as it is written in resources."""
+        return clock.stamp(self.now())
+
+    def inbox(self) -> str | None:
+        """The system that gets offers and dossiers from partners."""
+        return next((name for name, system in self.settings.systems.items() if system.inbox), None)
+
+    def close(self) -> None:
+        """Release the store."""
+        self.store.close()
+
+
+def _others(agreement: Agreement, organization: str) -> frozenset[str]:
+    """The other parties of an agreement that one of our identities is a party to."""
+    parties = frozenset(member.organization for member in agreement.members)
+    return parties - {organization} if organization in parties else frozenset()
+
+
+def _mapping_path(settings: Settings, named: str) -> Path:
+    """A shipped mapping by its name, or a file beside the configuration."""
+    local = settings.path.parent / named
+    return local if local.is_file() else mappings.shipped(named)
+
+
+def _node_key(path: Path) -> bytes:
+    if path.stat().st_mode & 0o077:
+        raise keys.KeyFileError(f"{path}: the node key must be readable by its owner only (chmod 600)")
+    return path.read_bytes()
+
+
+def _public_key(path: Path) -> ECKey:
+    key = JWKRegistry.import_key(msgspec.json.decode(path.read_bytes()))
+    if not isinstance(key, ECKey) or key.is_private:
+        raise keys.KeyFileError(f"{path}: a directory anchor is a public EC key")
+    return key
+
+
+def _jwks(path: Path) -> Mapping[str, object]:
+    found: Mapping[str, object] = msgspec.json.decode(path.read_bytes())
+    return found
+
+
+def _changed(path: Path) -> tuple[int, int]:
+    status = path.stat()
+    return status.st_mtime_ns, status.st_size

@@ -1,0 +1,141 @@
+"""Tell a partner that something changed, and hear it from one: pointers only, decided again at each attempt.
+
+At the source, an event gets its number in the unit of work of the change and waits in the outbox. At the
+recipient, what is told is written down before it is acknowledged.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any
+
+from gateway import audit, notification, outbox
+from gateway.judge import judge
+from gateway.node import Node
+from gateway.outbox import GiveUp
+from gateway.sending import Clients, Gone, Stopped, partner
+from gateway.store import inbound, referrals, subscriptions
+from gateway.store.inbound import Inbound
+from gateway.store.referrals import Referral, Task
+from gateway.store.subscriptions import Subscription
+from gateway.store.work import Work
+
+NOTIFICATIONS = "/notifications"
+NOTIFY_SCOPE = "Bundle.c"
+
+
+def write_back_lane(referral_id: str) -> str:
+    """The outbox lane of a referral's answers to its own local system."""
+    return f"write-back/{referral_id}"
+
+
+def inbound_lane(known: Inbound) -> str:
+    """The outbox lane of everything about one referral at its recipient."""
+    return f"inbound/{known.id}"
+
+
+def poll_lane(organization: str, source: str) -> str:
+    """The outbox lane of asking one partner for what is open."""
+    return f"poll/{organization}/{source}"
+
+
+def announce(work: Work, found: Referral, task: Task) -> None:
+    """Number this change for every Subscription of the Task's owner, and leave it to be sent."""
+    for one in subscriptions.of_subscriber(work, found.organization, task.owner):
+        if one.status in ("off", "error"):
+            continue
+        number = subscriptions.number_event(work, one, task.id)
+        outbox.post(
+            work,
+            "notify",
+            f"notify/{one.id}/{task.id}",
+            {"subscription": one.id, "number": number, "task": task.id},
+        )
+
+
+def shake_hands(work: Work, one: Subscription) -> None:
+    """Leave the handshake of a new Subscription to be sent."""
+    outbox.post(work, "handshake", f"notify/{one.id}", {"subscription": one.id})
+
+
+def pull_later(work: Work, known: Inbound) -> None:
+    """Leave a Task at its source to be read."""
+    outbox.post(work, "pull", inbound_lane(known), {"inbound": known.id})
+
+
+def note_event(work: Work, organization: str, source: str, event: notification.Event) -> None:
+    """Note the number of an event that arrived; after a gap, ask the source for everything open."""
+    seen = inbound.subscribed(work, organization, source)
+    if seen is None or event.number is None or seen[0] not in (None, event.subscription_id):
+        return
+    last = seen[1]
+    if event.number > last:
+        inbound.note_subscription(work, organization, source, last_event=event.number)
+    if event.number > last + 1:
+        body = {"organization": organization, "source": source}
+        outbox.post(work, "poll", poll_lane(organization, source), body)
+
+
+async def send_handshake(node: Node, clients: Clients, body: Mapping[str, Any]) -> None:
+    """Show a subscriber that its endpoint is heard; then the Subscription is active."""
+
+    def prepare() -> tuple[Subscription, dict[str, Any]] | None:
+        with node.store.work() as work:
+            one = subscriptions.get(work, body["subscription"])
+            if one is None:
+                return None
+            base = node.identities[one.organization].fhir_base
+            return one, notification.bundle(base, one, work.stamp, None, None)
+
+    def activate(one: Subscription) -> None:
+        with node.store.work() as work:
+            subscriptions.set_status(work, one.id, "active")
+
+    prepared = await asyncio.to_thread(prepare)
+    if prepared is not None:
+        await _post(node, clients, *prepared)
+        await asyncio.to_thread(activate, prepared[0])
+
+
+async def send_event(node: Node, clients: Clients, body: Mapping[str, Any]) -> None:
+    """Send one numbered event if its subscriber may, at this moment, be told of the Task."""
+    prepared = await asyncio.to_thread(_event, node, body)
+    if prepared is not None:
+        await _post(node, clients, *prepared)
+
+
+def _event(node: Node, body: Mapping[str, Any]) -> tuple[Subscription, dict[str, Any]] | None:
+    with node.store.work() as work:
+        one = subscriptions.get(work, body["subscription"])
+        task = referrals.get_task(work, body["task"])
+        found = referrals.get(work, task.referral_id) if task else None
+        if one is None or task is None or found is None:
+            return None
+        decision = judge(node, work, found, task).decision
+        entry = audit.Entry(
+            "notify",
+            "E",
+            found.organization,
+            refused=not decision.permit,
+            referral_id=found.id,
+            what=f"Task/{task.id}",
+            decision=decision,
+            details={"status": task.status, "recipient": task.owner},
+        )
+        audit.record(work, entry)
+        if not decision.permit:
+            return None
+        base = node.identities[one.organization].fhir_base
+        at = subscriptions.event_time(work, one.id, body["number"])
+        return one, notification.bundle(base, one, at, body["number"], task.id)
+
+
+async def _post(node: Node, clients: Clients, one: Subscription, bundle: Mapping[str, Any]) -> None:
+    peer = partner(node, clients, one.organization, one.subscriber)
+    if not one.endpoint.startswith(f"{peer.entry.address}/"):
+        raise Stopped(GiveUp("the subscriber's endpoint is not at its address in the directory"))
+    try:
+        await peer.send("POST", one.endpoint.removeprefix(peer.entry.address), NOTIFY_SCOPE, bundle)
+    except Gone:
+        raise Stopped(GiveUp("the subscriber's endpoint is not there")) from None

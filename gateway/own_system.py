@@ -1,0 +1,74 @@
+"""The agency's own side of a node: hand it a record, with a token, as its own system would."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from gateway import keys
+from gateway.client import Answer, PeerClient
+from gateway.directory import Entry
+from gateway.settings import ClientSettings, Settings
+
+_CONTENT_TYPES = {".csv": "text/csv", ".json": "application/json", ".hl7": "x-application/hl7-v2+er7"}
+
+
+class NoClient(Exception):  # noqa: N818 - says what is missing
+    """The configuration has no client that could act here."""
+
+
+async def send_record(settings: Settings, system: str, body: bytes, suffix: str) -> Answer:
+    """What the node answers to a record for one of its systems. Raises NoClient or client.PeerError."""
+    content_type = _CONTENT_TYPES.get(suffix, "application/octet-stream")
+    return await _post(
+        settings, system, f"/records/{system}", body, content_type, "system/ServiceRequest.c system/Task.u"
+    )
+
+
+async def send_consent(settings: Settings, consent: dict[str, Any]) -> Answer:
+    """What the node answers to a Consent. Raises NoClient or client.PeerError."""
+    body = msgspec.json.encode(consent)
+    system = next(iter(settings.systems))
+    return await _post(settings, system, "/fhir/Consent", body, "application/fhir+json", "system/Consent.c")
+
+
+def read_record(path: Path, limit: int) -> bytes:
+    """A record file, no longer than the node would take. Raises OSError or ValueError."""
+    if path.stat().st_size > limit:
+        raise ValueError(f"the file is longer than the node takes: {limit} bytes")
+    return path.read_bytes()
+
+
+async def _post(
+    settings: Settings, system: str, path: str, body: bytes, content_type: str, scope: str
+) -> Answer:
+    acting = _client(settings, system)
+    assert acting.key is not None
+    client = PeerClient(acting.id, keys.load(acting.key), max_body=16 * 1024 * 1024)
+    try:
+        return await client.request(
+            _own_node(settings),
+            "POST",
+            path,
+            scope=scope,
+            headers={"Content-Type": content_type},
+            content=body,
+        )
+    finally:
+        await client.close()
+
+
+def _client(settings: Settings, system: str) -> ClientSettings:
+    for client in settings.clients:
+        if client.key is not None and system in client.systems:
+            return client
+    raise NoClient(
+        f"no client with a `key` may hand in records of {system}; see `clients` in {settings.path.name}"
+    )
+
+
+def _own_node(settings: Settings) -> Entry:
+    home = settings.home
+    return Entry(home.organization, settings.name, home.address, {}, frozenset(), (), {}, "active")

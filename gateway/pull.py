@@ -1,0 +1,165 @@
+"""The recipient reads: ask to be told, read what is offered, hand it to our own system.
+
+Nothing read from a source is kept: it goes from its answer, through the mapping, into our own system. What
+stays are ids and states. Each public function is one attempt at one outbox entry.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
+from urllib.parse import urlencode
+
+import msgspec
+
+from gateway import notification, notify, outbox, referral
+from gateway.node import Node
+from gateway.outbox import GiveUp, Later
+from gateway.sending import Clients, Gone, Partner, Stopped, partner
+from gateway.store import inbound
+from gateway.store.inbound import Inbound
+from gateway.store.work import Work
+from gateway.task_resource import WITHDRAWN
+from gateway.writeback import hand_over
+from profiles import canonical, validate
+from profiles.outcome import errors
+
+GONE = "gone"
+_OPEN_STATES = "requested,accepted,in-progress,on-hold"
+
+T = TypeVar("T")
+
+
+async def subscribe(node: Node, clients: Clients, body: Mapping[str, Any]) -> None:
+    """Ask a partner to tell us about Tasks of ours; then ask for what is open already."""
+    organization, source = body["organization"], body["source"]
+    endpoint = f"{node.identities[organization].address}{notify.NOTIFICATIONS}"
+    wanted = notification.subscription_request(endpoint, organization)
+    try:
+        answer = await partner(node, clients, organization, source).send(
+            "POST", "/fhir/Subscription", "Subscription.crs", wanted
+        )
+    except Gone:
+        raise Stopped(Later("the partner's node serves no FHIR at its address")) from None
+    made = str(msgspec.json.decode(answer.body)["id"])
+
+    def note(work: Work) -> None:
+        inbound.note_subscription(work, organization, source, subscription_id=made)
+        outbox.post(work, "poll", notify.poll_lane(organization, source), body)
+
+    await in_store(node, note)
+
+
+async def poll(node: Node, clients: Clients, body: Mapping[str, Any]) -> None:
+    """Ask a partner for every open Task of ours: after a gap in its events, at start, and now and then."""
+    organization, source = body["organization"], body["source"]
+    query = urlencode({"status": _OPEN_STATES, "owner": organization})
+    found = await partner(node, clients, organization, source).read(f"Task?{query}", "Task.rus")
+
+    def note(work: Work) -> None:
+        for entry in found.resource.get("entry", []):
+            task = entry["resource"]
+            known = inbound.learn_of(work, organization, source, task["id"])
+            if known.status != task["status"]:
+                notify.pull_later(work, known)
+
+    await in_store(node, note)
+
+
+async def pull(node: Node, clients: Clients, body: Mapping[str, Any]) -> None:
+    """Read a Task at its source and hand our own system what its state has opened: offer, dossier, or end."""
+    known = await in_store(node, lambda work: inbound.get(work, body["inbound"]))
+    if known is None:
+        return
+    source = partner(node, clients, known.organization, known.source)
+    try:
+        read = await source.read(f"Task/{known.task_id}", "Task.rus")
+    except Gone:
+        await _end(node, source, known, GONE, {"status": "cancelled", "statusReason": WITHDRAWN})
+        return
+    task = read.resource
+    if errors(validate(task, canonical.REFERRAL_TASK)):
+        raise Stopped(GiveUp("the partner's Task does not fit the referral profile"))
+    status = task["status"]
+    if status in referral.FINAL:
+        await _end(node, source, known, status, task)
+        return
+    if known.offered_at is None:
+        await _hand_offer(node, source, known, task)
+    if status in referral.OPEN and known.opened_at is None:
+        await _hand_dossier(node, source, known, task)
+    await note_state(node, known, status=status, etag=read.etag, expected=_expected(status, known))
+
+
+async def _hand_offer(node: Node, source: Partner, known: Inbound, task: Mapping[str, Any]) -> None:
+    resources = await _read_all(source, [task["focus"]["reference"]])
+    await hand_to_own(node, source, known, "offer", {"task": task, "resources": resources})
+    await in_store(node, lambda work: inbound.change(work, known.id, offered_at=work.stamp))
+
+
+async def _hand_dossier(node: Node, source: Partner, known: Inbound, task: Mapping[str, Any]) -> None:
+    inputs = [one["valueReference"]["reference"] for one in task.get("input", []) if "valueReference" in one]
+    resources = await _read_all(source, [task["focus"]["reference"], task["for"]["reference"], *inputs])
+    await hand_to_own(node, source, known, "dossier", {"task": task, "resources": resources})
+    await in_store(node, lambda work: inbound.change(work, known.id, opened_at=work.stamp))
+
+
+async def _read_all(source: Partner, references: list[str]) -> dict[str, Any]:
+    """What stands at these references: ServiceRequest and Patient alone, all else in lists by type."""
+    resources: dict[str, Any] = {}
+    try:
+        for reference in references:
+            resource_type = reference.partition("/")[0]
+            found = (await source.read(reference, f"{resource_type}.r")).resource
+            if resource_type in ("ServiceRequest", "Patient"):
+                resources[resource_type] = found
+            else:
+                resources.setdefault(resource_type, []).append(found)
+    except Gone:
+        raise Stopped(Later("the source has shut it meanwhile")) from None
+    return resources
+
+
+async def _end(node: Node, source: Partner, known: Inbound, status: str, task: Mapping[str, Any]) -> None:
+    """The source has closed the Task, or shows it no more; our own system is told unless it did it itself."""
+    told = known.status in referral.FINAL or known.status == GONE
+    own_doing = known.expected == status
+    if known.offered_at is not None and not told and not own_doing:
+        await hand_to_own(node, source, known, "task", {"task": task, "resources": {}})
+    await note_state(node, known, status=status, expected="cancelled" if status == GONE else status)
+
+
+async def hand_to_own(
+    node: Node, source: Partner, known: Inbound, event: str, facts: Mapping[str, Any]
+) -> None:
+    """Give our own system one event about an inbound referral, if it takes any. Raises Stopped."""
+    system = node.inbox()
+    if system is not None:
+        about = {
+            "referral": known.id,
+            "source": source.entry.name,
+            "now": node.stamp(),
+            "message": f"{known.id}-{event}",
+        }
+        await hand_over(node, source.client, system, event, {**facts, **about})
+
+
+def _expected(status: str, known: Inbound) -> str:
+    """Our own answer under way, if the Task table lets it follow what was read; else what was read."""
+    return known.expected if known.expected in referral.allowed(status, "owner") else status
+
+
+async def note_state(node: Node, known: Inbound, **values: str | None) -> None:
+    """Write down what was read of an inbound referral's state."""
+    await in_store(node, lambda work: inbound.change(work, known.id, **values))
+
+
+async def in_store(node: Node, step: Callable[[Work], T]) -> T:
+    """Run `step` in one unit of work, off the event loop."""
+
+    def run() -> T:
+        with node.store.work() as work:
+            return step(work)
+
+    return await asyncio.to_thread(run)

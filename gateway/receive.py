@@ -1,0 +1,92 @@
+"""A local record arrives: read it, map it, check it. What is wrong with it is said by field and line."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+from uuid import uuid4
+
+from gateway import fhir_json
+from gateway.errors import Refused, not_found
+from gateway.node import Node
+from mappings import Mapped, RecordError
+from profiles import canonical, validate
+from profiles.outcome import Issue, errors
+
+# A reader's finding that the bytes are not a record at all, as opposed to a record that cannot be mapped.
+_UNREADABLE = frozenset({"structure", "invalid", "too-long"})
+
+
+def mapped_records(node: Node, system: str, body: bytes, content_type: str) -> list[Mapped | Refused]:
+    """Every record in `body`, mapped; one that cannot be is its refusal, and hinders no other.
+
+    Raises Refused when there is no such system (404) or nothing can be read at all (400).
+    """
+    mapping = node.mappings.get(system)
+    if mapping is None:
+        raise not_found()
+    try:
+        records = mapping.read(body, content_type)
+    except RecordError as fault:
+        raise _refusal(fault) from None
+    found: list[Mapped | Refused] = []
+    for record in records:
+        try:
+            found.append(mapping.map(record))
+        except RecordError as fault:
+            found.append(_refusal(fault))
+    return found
+
+
+def referral_resources(mapped: Mapped) -> dict[str, Any]:
+    """The mapped resources of a referral, joined to one another and valid, ready to be sealed.
+
+    Raises Refused (422) naming the local field beside the FHIR element where lineage knows it.
+    """
+    patient: dict[str, Any] = dict(mapped.resources["Patient"])
+    subject = {"reference": f"urn:uuid:{uuid4()}"}
+    request = {**mapped.resources["ServiceRequest"], "subject": subject}
+    observations = [{**one, "subject": subject} for one in mapped.resources.get("Observation", [])]
+    issues = [
+        *errors(validate(patient)),
+        *errors(validate(request, canonical.SERVICE_REQUEST)),
+        *(issue for one in observations for issue in errors(validate(one))),
+    ]
+    if issues:
+        raise Refused(422, [_with_field(issue, mapped) for issue in issues])
+    return {"Patient": patient, "ServiceRequest": request, "Observation": observations}
+
+
+def record(mapped: Mapped, resources: Mapping[str, Any]) -> dict[str, Any]:
+    """What is sealed of a referral: its resources, what write-back needs again, and where each came from."""
+    return {
+        "resources": resources,
+        "local": dict(mapped.local),
+        "lineage": [[line.field, line.function, line.element] for line in mapped.lineage],
+    }
+
+
+def same_record(mapped: Mapped) -> bytes:
+    """What is equal when the same record comes twice: all it says, without message ids and times."""
+    return fhir_json.encode([mapped.kind, mapped.resources, mapped.recipient])
+
+
+def _refusal(fault: RecordError) -> Refused:
+    unreadable = any(issue.code in _UNREADABLE for issue in fault.issues)
+    return Refused(400 if unreadable else 422, fault.issues)
+
+
+def _with_field(issue: Issue, mapped: Mapped) -> Issue:
+    element = issue.expression.partition("[")[0]
+    source: Mapping[str, str] = {line.element.partition("[")[0]: line.field for line in mapped.lineage}
+    field = source.get(element, issue.field)
+    return Issue(
+        issue.severity,
+        issue.code,
+        issue.message,
+        issue.expression,
+        field,
+        issue.line,
+        issue.profile,
+        issue.constraint,
+    )

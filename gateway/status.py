@@ -1,0 +1,84 @@
+"""Where referrals stand, for the people of the agency: states, times and decisions, from the node's store."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from gateway import audit, outbox
+from gateway.node import Node
+from gateway.store import inbound, referrals
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One referral: which way it goes, with whom, and where it stands."""
+
+    id: str
+    direction: str  # "sent" or "received"
+    partner: str
+    status: str
+    since: str
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One thing that happened to a referral, from the audit."""
+
+    at: str
+    act: str
+    who: str
+    refused: bool
+    details: tuple[tuple[str, str], ...]
+
+    def all(self, name: str) -> tuple[str, ...]:
+        """Every value of one kind of detail (`item`, `withheld`, `reason`, `remedy`, ...)."""
+        return tuple(value for kind, value in self.details if kind == name)
+
+
+def lines(node: Node) -> list[Line]:
+    """Every referral of this node, newest first."""
+    with node.store.work() as work:
+        sent = [
+            Line(
+                found.id,
+                "sent",
+                task.owner,
+                task.status if task.status != "draft" else "held",
+                task.last_modified,
+            )
+            for found in referrals.all_of(work)
+            for task in referrals.tasks_of(work, found.id)
+        ]
+        took = [
+            Line(one.id, "received", one.source, one.expected or one.status or "announced", one.modified_at)
+            for one in inbound.all_of(work)
+        ]
+    return sorted([*sent, *took], key=lambda line: line.since, reverse=True)
+
+
+def events(node: Node, referral_id: str) -> list[Event]:
+    """What happened to one referral that this node sent, oldest first."""
+    with node.store.work() as work:
+        return [_event(one) for one in audit.of_referral(work, referral_id)]
+
+
+def undelivered(node: Node) -> list[tuple[int, str, str]]:
+    """What was given up: number, kind, why."""
+    with node.store.work() as work:
+        return outbox.dead_letters(work)
+
+
+def _event(resource: dict[str, Any]) -> Event:
+    details = tuple(
+        (detail["type"], detail["valueString"])
+        for entity in resource["entity"]
+        for detail in entity.get("detail", ())
+    )
+    return Event(
+        at=resource["recorded"],
+        act=resource["subtype"][0]["code"],
+        who=resource["agent"][0]["who"]["identifier"]["value"],
+        refused=resource["outcome"] != "0",
+        details=details,
+    )

@@ -1,0 +1,71 @@
+"""What has been taken in already: the same key and body get the first answer, another body is refused."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+from sqlalchemy import delete, insert, select
+
+from gateway.errors import refuse
+from gateway.store.schema import assertion, received
+from gateway.store.work import Work
+
+
+def first_answer(work: Work, channel: str, key: str, body: bytes) -> dict[str, Any] | None:
+    """The answer that this record got the first time; None if it is new.
+
+    Raises Refused (409) when the key was used before with another body.
+    """
+    row = work.tx.execute(
+        select(received.c.body_digest, received.c.answer).where(
+            received.c.tenant == work.tenant, received.c.key_digest == work.vault.digest(channel, key)
+        )
+    ).one_or_none()
+    if row is None:
+        return None
+    if row.body_digest != _body_digest(work, body):
+        raise refuse(
+            409,
+            "duplicate",
+            "This key was used before for a different content; nothing was changed. "
+            "Send a correction under a key of its own.",
+        )
+    answer: dict[str, Any] = msgspec.json.decode(row.answer)
+    return answer
+
+
+def remember(
+    work: Work, channel: str, key: str, body: bytes, owner_id: str, answer: Mapping[str, Any]
+) -> None:
+    """Keep the first answer (ids and codes only) for when the same record comes again."""
+    work.tx.execute(
+        insert(received).values(
+            tenant=work.tenant,
+            key_digest=work.vault.digest(channel, key),
+            body_digest=_body_digest(work, body),
+            owner_id=owner_id,
+            answer=msgspec.json.encode(answer).decode(),
+            at=work.stamp,
+        )
+    )
+
+
+def remember_assertion(work: Work, issuer: str, jti: str, expires: int) -> bool:
+    """Whether a client assertion's `jti` is seen for the first time; durable once the work is done."""
+    work.tx.execute(delete(assertion).where(assertion.c.expires < int(work.now.timestamp()) - 60))
+    seen = work.tx.execute(
+        select(assertion.c.jti).where(
+            assertion.c.tenant == work.tenant, assertion.c.issuer == issuer, assertion.c.jti == jti
+        )
+    ).scalar()
+    if seen is not None:
+        return False
+    work.tx.execute(insert(assertion).values(tenant=work.tenant, issuer=issuer, jti=jti, expires=expires))
+    return True
+
+
+def _body_digest(work: Work, body: bytes) -> str:
+    return work.vault.digest("body", hashlib.sha256(body).hexdigest())

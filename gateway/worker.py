@@ -1,0 +1,107 @@
+"""Send what the outbox holds, again and again, until it is done or given up."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+
+from gateway import answering, notify, outbox, pull, writeback
+from gateway.exchange import Exchange
+from gateway.node import Node
+from gateway.outbox import Done, GiveUp, Later, Outcome, Posted
+from gateway.sending import Clients, Stopped
+from gateway.store import inbound
+
+log = logging.getLogger("waymeet.worker")
+
+AT_ONCE = 16
+IDLE_SECONDS = 0.1
+HOUSEKEEPING_SECONDS = 5.0
+
+
+class Worker:
+    """One node's sender. `run` until cancelled; what was under way then is found again at the next start."""
+
+    def __init__(self, node: Node, clients: Clients) -> None:
+        self._node = node
+        self._clients = clients
+        self._exchange = Exchange(node)
+
+    async def run(self) -> None:
+        """Lease, attempt, settle; in between, keep house."""
+        await asyncio.to_thread(self._subscribe_everywhere)
+        housekeeping = asyncio.create_task(self._keep_house())
+        try:
+            while True:
+                entries = await asyncio.to_thread(self._lease)
+                if entries:
+                    await asyncio.gather(*(self._attempt(entry) for entry in entries))
+                else:
+                    await asyncio.sleep(IDLE_SECONDS)
+        finally:
+            housekeeping.cancel()
+
+    def _lease(self) -> list[Posted]:
+        with self._node.store.work() as work:
+            return outbox.lease(work, AT_ONCE)
+
+    async def _attempt(self, entry: Posted) -> None:
+        try:
+            await self._send(entry)
+            outcome: Outcome = Done()
+        except Stopped as stopped:
+            outcome = stopped.outcome
+        except Exception as fault:  # an attempt that breaks must not stop the others, nor be lost
+            log.error("attempt %s (%s) broke: %s", entry.number, entry.kind, type(fault).__name__)
+            outcome = Later(f"this node failed ({type(fault).__name__})")
+        settled = await asyncio.to_thread(self._settle, entry, outcome)
+        if isinstance(settled, GiveUp):
+            contact = self._node.settings.contact
+            log.error("dead letter %s (%s): %s. Tell %s.", entry.number, entry.kind, settled.why, contact)
+
+    async def _send(self, entry: Posted) -> None:
+        node, clients = self._node, self._clients
+        match entry.kind:
+            case "handshake":
+                await notify.send_handshake(node, clients, entry.body)
+            case "notify":
+                await notify.send_event(node, clients, entry.body)
+            case "write-back":
+                await writeback.send(node, clients[node.home.organization], entry.body)
+            case "subscribe":
+                await pull.subscribe(node, clients, entry.body)
+            case "poll":
+                await pull.poll(node, clients, entry.body)
+            case "pull":
+                await pull.pull(node, clients, entry.body)
+            case "answer":
+                await answering.answer(node, clients, entry.body)
+
+    def _settle(self, entry: Posted, outcome: Outcome) -> Outcome:
+        with self._node.store.work() as work:
+            return outbox.settle(work, entry, outcome)
+
+    def _subscribe_everywhere(self) -> None:
+        """Ask every partner once to tell us; with those already asked, catch up on what was missed."""
+        with self._node.store.work() as work:
+            for organization in self._node.identities:
+                for partner in self._node.partners(organization):
+                    body = {"organization": organization, "source": partner.organization}
+                    lane = notify.poll_lane(organization, partner.organization)
+                    if inbound.subscribed(work, organization, partner.organization) is None:
+                        inbound.ask_to_subscribe(work, organization, partner.organization)
+                        outbox.post(work, "subscribe", lane, body)
+                    elif not outbox.pending(work, lane):
+                        outbox.post(work, "poll", lane, body)
+
+    async def _keep_house(self) -> None:
+        polled = asyncio.get_running_loop().time()
+        while True:
+            await asyncio.sleep(HOUSEKEEPING_SECONDS)
+            try:
+                await asyncio.to_thread(self._exchange.erase_closed)
+                if asyncio.get_running_loop().time() - polled > self._node.settings.poll_minutes * 60:
+                    polled = asyncio.get_running_loop().time()
+                    await asyncio.to_thread(self._subscribe_everywhere)
+            except Exception as fault:  # keep house again next time
+                log.error("housekeeping failed: %s", type(fault).__name__)

@@ -1,0 +1,203 @@
+"""The running half of the mapping language: small functions that take a record's values and give a value.
+
+Each is made once, from one expression of a mapping, by `mappings.expression`. They never raise for what a
+record holds: problems go into the list that each is given, so that all of a record's are told at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from mappings.functions import text_of
+from mappings.record import Getter, Rejected
+
+Problem = tuple[str, str, str]
+"""field, IssueType code, message"""
+Node = Callable[[Any, list[Problem]], Any]
+"""Takes the record's values and the list that collects problems; gives the value, or None for empty."""
+Condition = Callable[[Any, list[Problem]], bool]
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A compiled piece: `dynamic` when it takes anything from the record, `fields` which ones.
+
+    `getter` is set for a field and nothing more, so that a function on it needs one call less.
+    """
+
+    node: Node
+    dynamic: bool
+    fields: tuple[str, ...] = ()
+    getter: Getter | None = None
+
+
+def shown(fields: tuple[str, ...]) -> str:
+    return ", ".join(dict.fromkeys(fields))
+
+
+def as_text(part: Part) -> Node:
+    """`part`, whose value must be one text or number, as text."""
+    return apply(text_of, part)
+
+
+def text_already(value: Any) -> Any:
+    """What is copied into a FHIR string must be a string, or a list of such."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, list):
+        return [text_already(item) for item in value]
+    raise Rejected("value", "is not text; a number that is a name or code is copied with 'text: true'")
+
+
+def constant(value: Any) -> Node:
+    return lambda _values, _problems: value
+
+
+def get(getter: Getter, field: str) -> Node:
+    def node(values: Any, problems: list[Problem]) -> Any:
+        try:
+            return getter(values)
+        except Rejected as fault:
+            problems.append((field, fault.code, fault.message))
+            return None
+
+    return node
+
+
+def apply(function: Callable[[Any], Any], source: Part) -> Node:
+    field, inner, getter = shown(source.fields), source.node, source.getter
+    if getter is not None:
+
+        def direct(values: Any, problems: list[Problem]) -> Any:
+            try:
+                value = getter(values)
+                return None if value is None else function(value)
+            except Rejected as fault:
+                problems.append((field, fault.code, fault.message))
+                return None
+
+        return direct
+
+    def node(values: Any, problems: list[Problem]) -> Any:
+        value = inner(values, problems)
+        if value is None:
+            return None
+        try:
+            return function(value)
+        except Rejected as fault:
+            problems.append((field, fault.code, fault.message))
+            return None
+
+    return node
+
+
+def required(inner: Node, field: str, element: str) -> Node:
+    """`inner`, with a problem when it gives nothing and has not said why."""
+
+    def node(values: Any, problems: list[Problem]) -> Any:
+        before = len(problems)
+        value = inner(values, problems)
+        if value is None and len(problems) == before:
+            problems.append((field, "required", f"is empty, and {element} needs it"))
+        return value
+
+    return node
+
+
+def first(nodes: tuple[Node, ...]) -> Node:
+    def node(values: Any, problems: list[Problem]) -> Any:
+        for inner in nodes:
+            value = inner(values, problems)
+            if value is not None:
+                return value
+        return None
+
+    return node
+
+
+def join(nodes: tuple[Node, ...], dynamic: tuple[bool, ...], separator: str, field: str) -> Node:
+    pairs = tuple(zip(nodes, dynamic, strict=True))
+
+    def node(values: Any, problems: list[Problem]) -> str | None:
+        texts: list[str] = []
+        found = False
+        for inner, from_record in pairs:
+            value = inner(values, problems)
+            if value is None:
+                continue
+            found = found or from_record
+            try:
+                texts += [text_of(item) for item in value] if isinstance(value, list) else [text_of(value)]
+            except Rejected as fault:
+                problems.append((field, fault.code, fault.message))
+        return separator.join(texts) if found else None
+
+    return node
+
+
+def only_when(condition: Condition, inner: Node) -> Node:
+    return lambda values, problems: inner(values, problems) if condition(values, problems) else None
+
+
+def all_of(parts: list[Condition]) -> Condition:
+    return lambda values, problems: all(part(values, problems) for part in parts)
+
+
+def any_of(parts: list[Condition]) -> Condition:
+    return lambda values, problems: any(part(values, problems) for part in parts)
+
+
+def is_present(node: Node, *, wanted: bool) -> Condition:
+    return lambda values, problems: (node(values, problems) is not None) is wanted
+
+
+def is_among(node: Node, wanted: frozenset[str]) -> Condition:
+    """Text compared as it stands, other values by their own text; a list matches when one item does."""
+
+    def condition(values: Any, problems: list[Problem]) -> bool:
+        value = node(values, problems)
+        if value is None:
+            return False
+        return any(str(item) in wanted for item in (value if isinstance(value, list) else (value,)))
+
+    return condition
+
+
+def build_object(parts: list[tuple[str, Part]]) -> Node:
+    """Plain constants are copied at once; constant objects and lists are made anew for each record, so that
+    nobody who changes one record's resource changes all."""
+    constant = {name: part.node(None, []) for name, part in parts if not part.dynamic}
+    plain = {name: value for name, value in constant.items() if not isinstance(value, dict | list | None)}
+    members = tuple((name, part.node, part.dynamic) for name, part in parts if name not in plain)
+    if not members:
+        return lambda _values, _problems: plain.copy()
+    only_constant = not any(part.dynamic for _, part in parts)
+
+    def node(values: Any, problems: list[Problem]) -> dict[str, Any] | None:
+        made = plain.copy()
+        kept = only_constant
+        for name, inner, dynamic in members:
+            value = inner(values, problems)
+            if value is not None:
+                made[name] = value
+                if dynamic:
+                    kept = True
+        return made if kept else None
+
+    return node
+
+
+def build_list(nodes: tuple[Node, ...]) -> Node:
+    def node(values: Any, problems: list[Problem]) -> list[Any] | None:
+        made: list[Any] = []
+        for inner in nodes:
+            value = inner(values, problems)
+            if isinstance(value, list):
+                made += value
+            elif value is not None:
+                made.append(value)
+        return made or None
+
+    return node

@@ -1,0 +1,63 @@
+"""What went wrong, in FHIR's words: an `Issue` and the OperationOutcome made of several.
+
+FHIR R4 `OperationOutcome.issue` (severity, code, diagnostics, expression). A message names the field,
+the line and the rule; it never repeats a value from the record, because values are people's data.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+Severity = Literal["fatal", "error", "warning", "information"]
+
+
+@dataclass(frozen=True, slots=True)
+class Issue:
+    """One finding.
+
+    `code` is from FHIR's IssueType value set (`required`, `value`, `structure`, `invariant`,
+    `code-invalid`, `not-found`, `forbidden`, ...). `expression` is a FHIRPath location, empty when the
+    finding is about a local record; then `field` and `line` say where in that record.
+    """
+
+    severity: Severity
+    code: str
+    message: str
+    expression: str = ""
+    field: str = ""
+    line: int | None = None
+    profile: str = ""
+    constraint: str = ""
+
+    def diagnostics(self) -> str:
+        """The message with its place in the local record, where there is one."""
+        place = [f"line {self.line}"] if self.line is not None else []
+        if self.field:
+            place.append(self.field)
+        return f"{', '.join(place)}: {self.message}" if place else self.message
+
+    def as_fhir(self) -> dict[str, Any]:
+        """This finding as an `OperationOutcome.issue` element."""
+        issue: dict[str, Any] = {
+            "severity": self.severity,
+            "code": self.code,
+            "diagnostics": self.diagnostics(),
+        }
+        if self.constraint:
+            issue["details"] = {"text": self.constraint}
+        if self.expression:
+            issue["expression"] = [self.expression]
+        return issue
+
+
+def errors(issues: Iterable[Issue]) -> list[Issue]:
+    """Those of `issues` that make a resource unusable (severity error or fatal)."""
+    return [issue for issue in issues if issue.severity in ("error", "fatal")]
+
+
+def operation_outcome(issues: Sequence[Issue]) -> dict[str, Any]:
+    """An OperationOutcome resource; with no issues, FHIR's required one `informational` issue."""
+    found = issues or [Issue("information", "informational", "no problem found")]
+    return {"resourceType": "OperationOutcome", "issue": [issue.as_fhir() for issue in found]}

@@ -1,0 +1,159 @@
+"""Codes that stand above others, and codes of one system said in another's words.
+
+`subsumes` covers the two hierarchies that decisions need: purposes of use (v3-ActReason, the tree under
+PurposeOfUse) and confidentiality (v3-Confidentiality, an order). `ConceptMap` is the FHIR R4 resource of
+that name, compiled for look-up.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from profiles import canonical
+from profiles.outcome import Issue
+from profiles.structure import check
+
+_FILE = Path(__file__).parent / "base" / "hierarchies.json"
+_NO_MATCH = frozenset({"unmatched", "disjoint"})
+
+
+def subsumes(system: str, general: str, specific: str) -> bool:
+    """Whether `general` covers `specific` (every code covers itself).
+
+    Purposes: TREAT covers COC, ETREAT and BTG. Confidentiality: R covers N, as who may see restricted
+    data may see normal data (U < L < M < N < R < V); a denial of R and above is asked the other way round.
+    A code that the system does not have covers nothing and is covered by nothing, not even by itself.
+    Raises LookupError for a system without a hierarchy here.
+    """
+    if system == canonical.CONFIDENTIALITY:
+        order = _confidentiality()
+        return general in order and specific in order and order[specific] <= order[general]
+    if system == canonical.ACT_REASON:
+        return general in _purposes().get(specific, frozenset())
+    raise LookupError(f"no hierarchy is held for the code system {system}")
+
+
+def known(system: str, code: str) -> bool:
+    """Whether `code` is in the hierarchy of `system`. Raises LookupError for a system without one."""
+    return subsumes(system, code, code)
+
+
+@dataclass(frozen=True, slots=True)
+class Translation:
+    """One target of a code. `equivalence` is the R4 ConceptMapEquivalence of target to source."""
+
+    system: str
+    code: str
+    display: str
+    equivalence: str
+
+
+class ConceptMapError(ValueError):
+    """A ConceptMap that cannot be used; `issues` say why."""
+
+    def __init__(self, issues: list[Issue]) -> None:
+        super().__init__("; ".join(f"{issue.expression}: {issue.message}" for issue in issues))
+        self.issues = tuple(issues)
+
+
+@dataclass(frozen=True, slots=True)
+class ConceptMap:
+    """A FHIR R4 ConceptMap, ready for look-up: {source system: {code: translations}} and what is unmapped."""
+
+    url: str
+    table: Mapping[str, Mapping[str, tuple[Translation, ...]]]
+    unmapped: Mapping[str, tuple[Translation, ...] | str]
+
+    def translate(self, system: str, code: str) -> tuple[Translation, ...]:
+        """The translations of a code, best listed first; empty when it has none.
+
+        A code that is not listed follows `group.unmapped`: mode `provided` keeps the code in the target
+        system, `fixed` gives one code for all (equivalence `inexact`: that it fits was not stated).
+        """
+        listed = self.table.get(system, {}).get(code)
+        if listed is not None:
+            return listed
+        rest = self.unmapped.get(system, ())
+        return (Translation(rest, code, "", "equivalent"),) if isinstance(rest, str) else rest
+
+    def codes(self, system: str) -> frozenset[str]:
+        """The source codes that are listed, so that a mapping's coverage can be checked beforehand."""
+        return frozenset(self.table.get(system, {}))
+
+
+def load_concept_map(resource: Mapping[str, Any]) -> ConceptMap:
+    """Compile a ConceptMap resource. Raises ConceptMapError for one that is not valid R4 or uses what is
+    not supported here: `dependsOn`, `product`, and `unmapped.mode` `other-map`."""
+    issues = check(resource) or list(_unsupported(resource))
+    if issues:
+        raise ConceptMapError(issues)
+    table: dict[str, dict[str, tuple[Translation, ...]]] = {}
+    unmapped: dict[str, tuple[Translation, ...] | str] = {}
+    for group in resource.get("group", []):
+        source, target = group.get("source", ""), group.get("target", "")
+        for element in group["element"]:
+            found = tuple(_translations(element, target))
+            table.setdefault(source, {}).setdefault(element["code"], ())
+            table[source][element["code"]] += found
+        if rest := group.get("unmapped"):
+            fixed = Translation(target, rest.get("code", ""), rest.get("display", ""), "inexact")
+            unmapped[source] = target if rest["mode"] == "provided" else (fixed,)
+    return ConceptMap(resource.get("url", ""), table, unmapped)
+
+
+def _translations(element: Mapping[str, Any], system: str) -> Iterator[Translation]:
+    for target in element.get("target", []):
+        if target["equivalence"] not in _NO_MATCH and "code" in target:
+            yield Translation(system, target["code"], target.get("display", ""), target["equivalence"])
+
+
+def _unsupported(resource: Mapping[str, Any]) -> Iterator[Issue]:
+    if resource["resourceType"] != "ConceptMap":
+        yield Issue("error", "structure", "must be a ConceptMap", "ConceptMap")
+        return
+    for g, group in enumerate(resource.get("group", [])):
+        where = f"ConceptMap.group[{g}]"
+        rest = group.get("unmapped", {})
+        if rest.get("mode") == "other-map":
+            yield Issue(
+                "error", "not-supported", "the mode other-map is not supported", f"{where}.unmapped.mode"
+            )
+        if rest.get("mode") == "fixed" and "code" not in rest:
+            yield Issue("error", "required", "mode fixed needs a code", f"{where}.unmapped.code")
+        for e, element in enumerate(group["element"]):
+            if "code" not in element:
+                yield Issue("error", "required", "is required and missing", f"{where}.element[{e}].code")
+            for t, target in enumerate(element.get("target", [])):
+                if "dependsOn" in target or "product" in target:
+                    message = "dependsOn and product are not supported"
+                    yield Issue("error", "not-supported", message, f"{where}.element[{e}].target[{t}]")
+
+
+@cache
+def _hierarchies() -> Mapping[str, Any]:
+    table: Mapping[str, Any] = json.loads(_FILE.read_text(encoding="utf-8"))
+    return table
+
+
+@cache
+def _confidentiality() -> Mapping[str, int]:
+    return {code: rank for rank, code in enumerate(_hierarchies()[canonical.CONFIDENTIALITY]["order"])}
+
+
+@cache
+def _purposes() -> Mapping[str, frozenset[str]]:
+    """For each purpose the codes that cover it: itself and all above."""
+    tree = _hierarchies()[canonical.ACT_REASON]
+    covering: dict[str, frozenset[str]] = {tree["root"]: frozenset({tree["root"]})}
+    waiting = [tree["root"]]
+    while waiting:
+        parent = waiting.pop()
+        for child in tree["children"].get(parent, []):
+            covering[child] = covering[parent] | {child}
+            waiting.append(child)
+    return covering

@@ -1,0 +1,555 @@
+"""The one HTTP client, against a real server on this machine that does what a bad or busy peer may do."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import json
+import socket
+import threading
+import time
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+from typing import Any
+
+import pytest
+import uvicorn
+from joserfc import jws
+
+from gateway import keys
+from gateway.authenticate import NO_STORE, Registration, TokenError, TokenServer, read_form
+from gateway.client import Answer, PeerClient, PeerFault, PeerRefused, PeerUnavailable
+from gateway.directory import Entry
+from gateway.errors import Refused
+
+OURS = "https://directory.example.org/Organization/mill-street-clinic"
+THEIRS = "https://directory.example.org/Organization/harbor-food-pantry"
+OUR_KEY = keys.generate()
+SCOPE = "system/Task.rus"
+
+Headers = Mapping[str, str]
+Reply = tuple[int, Headers, bytes]
+Handler = Callable[[str, str, Headers, bytes], Awaitable[Reply]]
+
+
+class Peer:
+    """A peer node with a real token endpoint; a test replaces the handler of the path it is about."""
+
+    def __init__(self, address: str) -> None:
+        self.key = keys.generate()
+        self.entry = Entry(
+            organization=THEIRS,
+            name="Harbor Food Pantry",
+            address=address,
+            jwks=keys.public_jwks(self.key),
+            purposes=frozenset({"COC"}),
+            services=(),
+            contacts={},
+            status="active",
+        )
+        ours = Registration(
+            client_id=OURS,
+            jwks=keys.public_jwks(OUR_KEY),
+            scopes=frozenset({SCOPE, "system/Patient.r"}),
+            organization=OURS,
+        )
+        self.jtis: list[str] = []
+        self.server = TokenServer(address, self.key, {OURS: ours}.get, self._remember)
+        self.assertions: list[str] = []
+        self.requests: list[tuple[str, str, Headers, bytes]] = []
+        self.handlers: dict[str, Handler] = {"/oauth/token": self.token, "/fhir/Task/1": self.resource}
+
+    def _remember(self, _client_id: str, jti: str, _expires: int) -> bool:
+        self.jtis.append(jti)
+        return self.jtis.count(jti) == 1
+
+    async def token(self, _method: str, _path: str, headers: Headers, body: bytes) -> Reply:
+        form = read_form(body, headers["content-type"])
+        self.assertions.append(dict(form)["client_assertion"])
+        try:
+            return reply(200, self.server.token(form, datetime.now(UTC)), **NO_STORE)
+        except TokenError as error:
+            return reply(error.status, error.body(), **NO_STORE)
+
+    async def resource(self, _method: str, _path: str, headers: Headers, _body: bytes) -> Reply:
+        try:
+            caller = self.server.verify(headers.get("authorization"), datetime.now(UTC))
+        except Refused as refused:
+            return reply(refused.status, refused.outcome(), **refused.headers)
+        return reply(200, {"resourceType": "Task", "id": "1", "owner": caller.organization})
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        body = b""
+        while True:
+            message = await receive()
+            body += message.get("body", b"")
+            if not message.get("more_body"):
+                break
+        path = scope["path"]
+        headers = {name.decode(): value.decode() for name, value in scope["headers"]}
+        self.requests.append((scope["method"], path, headers, body))
+        status, answer_headers, content = await self.handlers[path](scope["method"], path, headers, body)
+        fields = [(name.encode(), value.encode()) for name, value in answer_headers.items()]
+        await send({"type": "http.response.start", "status": status, "headers": fields})
+        await send({"type": "http.response.body", "body": content})
+
+    def seen(self, path: str) -> list[tuple[str, str, Headers, bytes]]:
+        return [one for one in self.requests if one[1] == path]
+
+
+def reply(status: int, body: Any, **headers: str) -> Reply:
+    return status, {"Content-Type": "application/json", **headers}, json.dumps(body).encode()
+
+
+def always(status: int, body: Any = None, **headers: str) -> Handler:
+    async def handler(*_request: Any) -> Reply:
+        return reply(status, body, **{name.replace("_", "-"): value for name, value in headers.items()})
+
+    return handler
+
+
+class Server:
+    """One server for all tests; each test has a peer of its own behind it."""
+
+    def __init__(self, address: str) -> None:
+        self.address = address
+        self.peer: Peer | None = None
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        assert self.peer is not None
+        await self.peer(scope, receive, send)
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Server]:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        app = Server(f"http://127.0.0.1:{listener.getsockname()[1]}")
+        config = uvicorn.Config(app, log_level="error", lifespan="off", timeout_graceful_shutdown=1)
+        running = uvicorn.Server(config)
+        thread = threading.Thread(target=running.run, kwargs={"sockets": [listener]}, daemon=True)
+        thread.start()
+        deadline = time.monotonic() + 10
+        while not running.started:
+            assert time.monotonic() < deadline, "the server did not start"
+            time.sleep(0.005)
+        yield app
+        running.should_exit = True
+        thread.join(10)
+
+
+@pytest.fixture
+def peer(server: Server) -> Peer:
+    server.peer = Peer(server.address)
+    return server.peer
+
+
+def run(test: Callable[[PeerClient], Awaitable[Any]], **options: Any) -> Any:
+    """What `test` gives with a client that is closed after it."""
+
+    async def with_client() -> Any:
+        client = PeerClient(OURS, OUR_KEY, **options)
+        try:
+            return await test(client)
+        finally:
+            await client.close()
+
+    return asyncio.run(with_client())
+
+
+def read(peer: Peer, *, path: str = "/fhir/Task/1", scope: str = SCOPE, **options: Any) -> Answer:
+    answer = run(lambda client: client.request(peer.entry, "GET", path, scope=scope), **options)
+    assert isinstance(answer, Answer)
+    return answer
+
+
+# -- the way it should go -------------------------------------------------------------------------------
+
+
+def test_a_request_carries_a_token_that_the_peer_issued(peer: Peer) -> None:
+    answer = read(peer)
+    assert (answer.status, json.loads(answer.body)["owner"]) == (200, OURS)
+    assert answer.headers["content-type"] == "application/json"
+    assert answer.retry_after is None
+
+
+def test_headers_and_content_arrive_as_given_and_the_token_is_ours(peer: Peer) -> None:
+    async def update(client: PeerClient) -> Answer:
+        headers = {
+            "If-Match": 'W/"3"',
+            "Content-Type": "application/fhir+json",
+            "authorization": "Bearer mine",
+        }
+        return await client.request(
+            peer.entry, "PUT", "/fhir/Task/1", scope=SCOPE, headers=headers, content=b"{}"
+        )
+
+    assert run(update).status == 200
+    method, _path, headers, body = peer.seen("/fhir/Task/1")[-1]
+    assert (method, body, headers["if-match"]) == ("PUT", b"{}", 'W/"3"')
+    assert headers["content-type"] == "application/fhir+json"
+    assert headers["authorization"].startswith("Bearer ey")
+
+
+def test_the_assertion_is_short_lived_and_for_this_peer_only(peer: Peer) -> None:
+    read(peer)
+    (assertion,) = peer.assertions
+    found = jws.deserialize_compact(assertion, OUR_KEY, algorithms=["ES384"])
+    assert found.headers() == {"alg": "ES384", "kid": OUR_KEY.thumbprint(), "typ": "JWT"}
+    claims = json.loads(found.payload)
+    assert claims["iss"] == claims["sub"] == OURS
+    assert claims["aud"] == f"{peer.entry.address}/oauth/token"
+    assert claims["exp"] - claims["iat"] == 60
+    assert abs(claims["iat"] - time.time()) < 5
+
+
+def test_concurrent_callers_fetch_one_token(peer: Peer) -> None:
+    async def many(client: PeerClient) -> list[Answer]:
+        calls = (client.request(peer.entry, "GET", "/fhir/Task/1", scope=SCOPE) for _ in range(20))
+        return list(await asyncio.gather(*calls))
+
+    assert {answer.status for answer in run(many)} == {200}
+    assert len(peer.seen("/oauth/token")) == 1
+    assert len(peer.seen("/fhir/Task/1")) == 20
+
+
+def test_each_scope_and_each_address_has_a_token_of_its_own(peer: Peer) -> None:
+    elsewhere = replace(peer.entry, address=peer.entry.address.replace("127.0.0.1", "localhost"))
+
+    async def three(client: PeerClient) -> None:
+        await client.request(peer.entry, "GET", "/fhir/Task/1", scope=SCOPE)
+        await client.request(peer.entry, "GET", "/fhir/Task/1", scope="system/Patient.r")
+        # The same organisation after a move: its old token must not be shown at the new address.
+        with pytest.raises(PeerRefused):
+            await client.request(elsewhere, "GET", "/fhir/Task/1", scope=SCOPE)
+
+    run(three)
+    assert len(peer.assertions) == 3
+    assert len({headers["authorization"] for _m, _p, headers, _b in peer.seen("/fhir/Task/1")}) == 2
+
+
+def test_no_jti_is_ever_used_twice(peer: Peer) -> None:
+    async def many(client: PeerClient) -> None:
+        for number in range(10):
+            entry = replace(peer.entry, organization=f"{THEIRS}-{number}")
+            await client.request(entry, "GET", "/fhir/Task/1", scope=SCOPE)
+
+    run(many)
+    run(many)
+    assert len(peer.jtis) == len(set(peer.jtis)) == 20
+
+
+def test_a_token_is_renewed_before_it_expires(peer: Peer, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def over_time(client: PeerClient) -> None:
+        await client.request(peer.entry, "GET", "/fhir/Task/1", scope=SCOPE)
+        start = time.monotonic()
+        for seconds, fetched in ((260, 1), (271, 2)):
+            with monkeypatch.context() as clock:
+                clock.setattr("gateway.client.time.monotonic", lambda then=start + seconds: then)
+                token = await client._token(peer.entry, SCOPE)
+            assert token.value
+            assert len(peer.assertions) == fetched
+
+    run(over_time)
+
+
+# -- tokens that are not what was asked for -------------------------------------------------------------
+
+
+GOOD_ANSWER = {"access_token": "abc", "token_type": "Bearer", "expires_in": 300, "scope": SCOPE}
+
+
+@pytest.mark.parametrize(
+    ("change", "error"),
+    [
+        pytest.param({"scope": "system/Task.r"}, PeerRefused, id="less was granted"),
+        pytest.param({"scope": ""}, PeerRefused, id="no scope"),
+        pytest.param({"scope": "openid"}, PeerRefused, id="another scope"),
+        pytest.param({"token_type": "DPoP"}, PeerFault, id="other token_type"),
+        pytest.param({"expires_in": "300"}, PeerFault, id="expires_in a string"),
+        pytest.param({"expires_in": 0}, PeerFault, id="already expired"),
+        pytest.param({"expires_in": None}, PeerFault, id="no expires_in"),
+        pytest.param({"access_token": "a b"}, PeerFault, id="a blank in the token"),
+        pytest.param({"access_token": "a\r\nX: y"}, PeerFault, id="a line end in the token"),
+        pytest.param({"access_token": ["abc"]}, PeerFault, id="no string"),
+        pytest.param({"access_token": ""}, PeerFault, id="empty"),
+        pytest.param({"expires_at": []}, PeerFault, id="what breaks the library"),
+    ],
+)
+def test_a_token_answer_with_one_wrong_fact_is_not_used(
+    change: dict[str, Any], error: type[Exception], peer: Peer
+) -> None:
+    peer.handlers["/oauth/token"] = always(200, GOOD_ANSWER | change)
+    with pytest.raises(error):
+        read(peer)
+    assert peer.seen("/fhir/Task/1") == []
+
+
+def test_scopes_granted_in_the_other_version_are_understood(peer: Peer) -> None:
+    peer.handlers["/oauth/token"] = always(200, GOOD_ANSWER | {"scope": "system/Task.read"})
+    peer.handlers["/fhir/Task/1"] = always(200)
+    assert read(peer, scope="system/Task.rs").status == 200
+
+
+def test_a_refused_token_names_the_code_and_repeats_nothing_else(peer: Peer) -> None:
+    peer.handlers["/oauth/token"] = always(400, {"error": "invalid_client", "error_description": "Rosa M."})
+    with pytest.raises(PeerRefused, match="invalid_client") as refused:
+        read(peer)
+    assert "Rosa" not in str(refused.value)
+    peer.handlers["/oauth/token"] = always(400, {"error": "Rosa M."})
+    with pytest.raises(PeerRefused, match="without a known code"):
+        read(peer)
+
+
+def test_a_failed_fetch_fails_all_who_waited_for_it_and_the_next_tries_again(peer: Peer) -> None:
+    good = peer.handlers["/oauth/token"]
+    peer.handlers["/oauth/token"] = always(400, {"error": "invalid_client"})
+
+    async def twice(client: PeerClient) -> None:
+        unhandled: list[object] = []
+        asyncio.get_running_loop().set_exception_handler(lambda _loop, context: unhandled.append(context))
+        calls = (client.request(peer.entry, "GET", "/fhir/Task/1", scope=SCOPE) for _ in range(5))
+        results = await asyncio.gather(*calls, return_exceptions=True)
+        assert {type(result) for result in results} == {PeerRefused}
+        assert len(peer.seen("/oauth/token")) == 1
+        peer.handlers["/oauth/token"] = good
+        assert (await client.request(peer.entry, "GET", "/fhir/Task/1", scope=SCOPE)).status == 200
+        assert unhandled == []
+
+    run(twice)
+
+
+def test_one_caller_that_gives_up_does_not_take_the_token_from_the_others(peer: Peer) -> None:
+    good = peer.handlers["/oauth/token"]
+
+    async def slowly(*request: Any) -> Reply:
+        await asyncio.sleep(0.2)
+        return await good(*request)
+
+    peer.handlers["/oauth/token"] = slowly
+
+    async def one_gives_up(client: PeerClient) -> Answer:
+        first, second = (
+            asyncio.create_task(client.request(peer.entry, "GET", "/fhir/Task/1", scope=SCOPE)) for _ in "12"
+        )
+        await asyncio.sleep(0.05)
+        first.cancel()
+        return await second
+
+    assert run(one_gives_up).status == 200
+    assert len(peer.assertions) == 1
+
+
+def test_a_token_that_is_no_longer_accepted_is_replaced_once(peer: Peer) -> None:
+    async def after_restart(client: PeerClient) -> tuple[Answer, Answer]:
+        before = await client.request(peer.entry, "GET", "/fhir/Task/1", scope=SCOPE)
+        registered = peer.server._registration
+        peer.server = TokenServer(peer.entry.address, keys.generate(), registered, peer._remember)
+        return before, await client.request(peer.entry, "GET", "/fhir/Task/1", scope=SCOPE)
+
+    assert [answer.status for answer in run(after_restart)] == [200, 200]
+    assert len(peer.assertions) == 2
+
+
+def test_many_whose_token_is_no_longer_accepted_fetch_one_new_one(peer: Peer) -> None:
+    async def after_restart(client: PeerClient) -> list[Answer]:
+        await client.request(peer.entry, "GET", "/fhir/Task/1", scope=SCOPE)
+        registered = peer.server._registration
+        peer.server = TokenServer(peer.entry.address, keys.generate(), registered, peer._remember)
+        calls = (client.request(peer.entry, "GET", "/fhir/Task/1", scope=SCOPE) for _ in range(10))
+        return list(await asyncio.gather(*calls))
+
+    assert {answer.status for answer in run(after_restart)} == {200}
+    assert len(peer.assertions) == 2
+
+
+def test_after_a_second_401_the_client_gives_up(peer: Peer) -> None:
+    peer.handlers["/fhir/Task/1"] = always(401)
+    with pytest.raises(PeerRefused, match="does not accept"):
+        read(peer)
+    assert (len(peer.assertions), len(peer.seen("/fhir/Task/1"))) == (2, 2)
+
+
+def test_a_suspended_peer_is_not_called(peer: Peer) -> None:
+    peer.entry = replace(peer.entry, status="suspended")
+    with pytest.raises(PeerRefused, match="suspended"):
+        read(peer)
+    assert peer.requests == []
+
+
+# -- what no peer can make it do ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_a_redirect_is_an_answer_and_is_never_followed(status: int, peer: Peer) -> None:
+    peer.handlers["/fhir/Task/1"] = always(status, Location=f"{peer.entry.address}/elsewhere")
+    peer.handlers["/elsewhere"] = always(200)
+    assert read(peer).status == status
+    peer.handlers["/oauth/token"] = always(status, Location=f"{peer.entry.address}/elsewhere")
+    with pytest.raises(PeerRefused, match=str(status)):
+        read(peer)
+    assert peer.seen("/elsewhere") == []
+
+
+@pytest.mark.parametrize("path", ["/fhir/Task/1", "/oauth/token"])
+def test_a_huge_body_is_refused(path: str, peer: Peer) -> None:
+    peer.handlers[path] = always(200, "x" * 5000)
+    with pytest.raises(PeerFault, match="more than 4000 bytes"):
+        read(peer, max_body=4000)
+
+
+def test_a_body_of_the_largest_size_is_read(peer: Peer) -> None:
+    peer.handlers["/fhir/Task/1"] = always(200, "x" * 3998)
+    assert len(read(peer, max_body=4000).body) == 4000
+
+
+def test_a_compressed_body_is_refused(peer: Peer) -> None:
+    async def bomb(*_request: Any) -> Reply:
+        return 200, {"Content-Encoding": "gzip"}, gzip.compress(b"0" * 1_000_000)
+
+    peer.handlers["/fhir/Task/1"] = bomb
+    with pytest.raises(PeerFault, match="compressed"):
+        read(peer)
+
+
+@pytest.mark.parametrize("path", ["/fhir/Task/1", "/oauth/token"])
+def test_a_slow_peer_is_given_up(path: str, peer: Peer) -> None:
+    async def never(*_request: Any) -> Reply:
+        await asyncio.sleep(5)
+        raise AssertionError("nobody waits for this")
+
+    peer.handlers[path] = never
+    start = time.monotonic()
+    with pytest.raises(PeerUnavailable, match="in time"):
+        read(peer, timeout=0.3)
+    assert time.monotonic() - start < 3
+
+
+def test_a_peer_that_drips_is_given_up_too() -> None:
+    """Each byte comes in time, the whole answer never would."""
+    stop = threading.Event()
+
+    def drip(listener: socket.socket) -> None:
+        connection, _address = listener.accept()
+        with connection:
+            connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n")
+            while not stop.wait(0.05):
+                try:
+                    connection.sendall(b"x")
+                except OSError:
+                    return
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=drip, args=(listener,), daemon=True)
+        thread.start()
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}/"
+        try:
+            with pytest.raises(PeerUnavailable, match="in time"):
+                run(lambda client: client.post_webhook(url, {}, b""), timeout=0.5)
+        finally:
+            stop.set()
+            thread.join(5)
+
+
+def test_a_peer_that_is_down_is_unavailable() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        gone = Peer(f"http://127.0.0.1:{listener.getsockname()[1]}")
+    with pytest.raises(PeerUnavailable, match="could not be reached") as unavailable:
+        read(gone)
+    assert unavailable.value.retry_after is None
+    assert "127.0.0.1" not in str(unavailable.value)
+
+
+@pytest.mark.parametrize("status", [429, 503])
+def test_a_busy_peer_says_when_to_come_back(status: int, peer: Peer) -> None:
+    good = peer.handlers["/oauth/token"]
+    peer.handlers["/oauth/token"] = always(status, Retry_After="7")
+    with pytest.raises(PeerUnavailable, match=str(status)) as unavailable:
+        read(peer)
+    assert unavailable.value.retry_after == 7
+    peer.handlers["/oauth/token"] = good
+    peer.handlers["/fhir/Task/1"] = always(status, Retry_After="9")
+    answer = read(peer)
+    assert (answer.status, answer.retry_after) == (status, 9)
+
+
+@pytest.mark.parametrize(
+    ("value", "seconds"),
+    [
+        ("0", 0),
+        ("120", 120),
+        ("99999999999999999999", 86_400),
+        ("-5", None),
+        ("soon", None),
+        ("", None),
+        ("Wed, 21 Oct 2015 07:28:00 GMT", 0),
+        ("Wed, 99 Oct 2015 07:28:00 GMT", None),
+    ],
+)
+def test_retry_after_is_read_or_left_alone(value: str, seconds: float | None) -> None:
+    assert Answer(503, {"retry-after": value}, b"").retry_after == seconds
+
+
+def test_retry_after_may_be_a_date() -> None:
+    soon = format_datetime(datetime.now(UTC) + timedelta(seconds=60), usegmt=True)
+    found = Answer(503, {"retry-after": soon}, b"").retry_after
+    assert found is not None
+    assert 55 < found <= 60
+
+
+def test_cookies_are_not_kept(peer: Peer) -> None:
+    peer.handlers["/fhir/Task/1"] = always(200, Set_Cookie="who=clinic; Path=/")
+
+    async def twice(client: PeerClient) -> None:
+        for _attempt in range(2):
+            await client.request(peer.entry, "GET", "/fhir/Task/1", scope=SCOPE)
+
+    run(twice)
+    assert len(peer.seen("/fhir/Task/1")) == 2
+    assert all("cookie" not in headers for _m, _p, headers, _b in peer.requests)
+
+
+def test_proxies_and_credentials_of_the_environment_are_not_used(
+    peer: Peer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:1")
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    monkeypatch.delenv("no_proxy", raising=False)
+    assert read(peer).status == 200
+
+
+@pytest.mark.parametrize(
+    "path", ["", "fhir/Task/1", "@evil.example.org/", "/a b", "/a\r\nb", "/a#b", "/a\\b", "/\u00e9"]
+)
+def test_a_path_that_is_none_is_refused_before_anything_is_sent(path: str, peer: Peer) -> None:
+    with pytest.raises(ValueError, match="path"):
+        read(peer, path=path)
+    assert peer.requests == []
+
+
+# -- the agency's own system ----------------------------------------------------------------------------
+
+
+def test_a_webhook_gets_the_content_and_no_token(peer: Peer) -> None:
+    peer.handlers["/hook"] = always(202)
+
+    async def hand_over(client: PeerClient) -> Answer:
+        await client.request(peer.entry, "GET", "/fhir/Task/1", scope=SCOPE)
+        return await client.post_webhook(
+            f"{peer.entry.address}/hook", {"Content-Type": "application/hl7-v2"}, b"MSH"
+        )
+
+    assert run(hand_over).status == 202
+    method, _path, headers, body = peer.seen("/hook")[0]
+    assert (method, body, headers["content-type"]) == ("POST", b"MSH", "application/hl7-v2")
+    assert "authorization" not in headers
+
+
+def test_a_webhook_redirect_is_not_followed(peer: Peer) -> None:
+    peer.handlers["/hook"] = always(307, Location=f"{peer.entry.address}/elsewhere")
+    peer.handlers["/elsewhere"] = always(200)
+    answer = run(lambda client: client.post_webhook(f"{peer.entry.address}/hook", {}, b"MSH"))
+    assert answer.status == 307
+    assert peer.seen("/elsewhere") == []

@@ -1,0 +1,105 @@
+"""Every case file in tests/cases/consent: one good case, then cases that change a fact of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from consent_world import NAMES, changed, facts
+
+import consent
+from profiles.document import load
+
+CASES = Path(__file__).parent.parent / "cases" / "consent"
+EXPECT = {
+    "type": "object",
+    "required": ["code"],
+    "additionalProperties": False,
+    "properties": {
+        "code": {"type": "string"},
+        "view": {"enum": ["task", "offer", "dossier"]},
+        "items": {"type": "array"},
+        "withheld": {"type": "object"},
+        "obligations": {"type": "array"},
+        "basis": {"type": "array"},
+        "until": {"type": "string"},
+        "remedies": {"type": "array"},
+        "says": {"type": "array"},
+    },
+}
+SCHEMA = {
+    "type": "object",
+    "required": ["story", "facts", "expect", "cases"],
+    "additionalProperties": False,
+    "properties": {
+        "story": {"type": "string"},
+        "facts": {"type": "object"},
+        "expect": EXPECT,
+        "cases": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "required": ["name", "change", "expect"],
+                "additionalProperties": False,
+                "properties": {
+                    "name": {"type": "string"},
+                    "change": {"type": "object", "minProperties": 1},
+                    "expect": EXPECT,
+                },
+            },
+        },
+    },
+}
+
+
+def _cases() -> list[Any]:
+    found = []
+    for path in sorted(CASES.glob("*.yaml")):
+        story = load(path, SCHEMA).data
+        found.append(pytest.param(story["facts"], story["expect"], id=f"{path.stem}: {story['story']}"))
+        for case in story["cases"]:
+            world = changed(story["facts"], case["change"])
+            found.append(pytest.param(world, case["expect"], id=f"{path.stem}: {case['name']}"))
+    return found
+
+
+@pytest.mark.parametrize(("world", "expect"), _cases())
+def test_case(world: Mapping[str, Any], expect: Mapping[str, Any]) -> None:
+    given, now = facts(world)
+    decision = consent.decide(given, now)
+    assert decision.code == expect["code"], decision.reasons
+    assert decision.permit == (expect["code"] == "permit")
+    stated = {
+        "view": decision.view,
+        "items": sorted(decision.items),
+        "withheld": dict(decision.withheld),
+        "obligations": [duty.code for duty in decision.obligations],
+        "basis": list(decision.basis),
+        "until": decision.until.isoformat() if decision.until else "",
+    }
+    for name, value in stated.items():
+        if name in expect:
+            wanted = sorted(expect[name]) if name == "items" else expect[name]
+            assert value == wanted, name
+    explained = consent.sentences(decision, NAMES)
+    for words in expect.get("remedies", []):
+        assert any(words in line for line in explained if line.startswith("What would change this")), (
+            explained
+        )
+    for words in expect.get("says", []):
+        assert any(words in line for line in explained), explained
+
+
+@pytest.mark.parametrize(("world", "expect"), _cases())
+def test_a_denied_case_lets_nothing_through(world: Mapping[str, Any], expect: Mapping[str, Any]) -> None:
+    given, now = facts(world)
+    decision = consent.decide(given, now)
+    if not decision.permit:
+        assert decision.items == frozenset()
+        assert decision.obligations == ()
+        assert decision.until is None
+        assert set(decision.withheld) == given.items
+        assert [reason.outcome for reason in decision.reasons].count("deny") == 1
+        assert decision.reasons[-1].outcome == "deny"

@@ -1,0 +1,308 @@
+"""What must never happen, whatever the facts: hypothesis looks for the facts that would make it happen."""
+
+from __future__ import annotations
+
+from copy import deepcopy
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from consent_world import POLICY, agreement, org, release
+from hypothesis import given
+from hypothesis import strategies as st
+
+import consent
+from consent import Facts, Party
+from profiles.canonical import ACT_REASON, DISCLOSURE_ITEM, PARTICIPATION_TYPE
+
+NOW = datetime(2026, 6, 1, 12, tzinfo=UTC)
+ITEMS = sorted(POLICY.items.entries)
+ORGANIZATIONS = [org("bay-hospital"), org("harbor-food-pantry"), org("north-pantry")]
+PURPOSES = ["TREAT", "COC", "HPAYMT", "ETREAT"]
+DAYS = ["2026-01-01", "2026-05-31", "2026-06-01", "2026-06-02", "2026-12-31"]
+KINDS = ["covered-entity", "victim-service-provider", "community-organization", "school"]
+STATES = ["draft", "requested", "accepted", "in-progress", "on-hold", "completed", "cancelled", "ready", ""]
+
+AGREEMENT = agreement(
+    {
+        "parties": ["bay-hospital", "harbor-food-pantry"],
+        "period": {"start": "2026-01-01", "end": "2026-12-31"},
+        "purposes": ["TREAT"],
+        "referral-type": "food-insecurity",
+        "offer": ["need", "priority", "period", "area", "language", "eligibility"],
+        "dossier": [code for code, item in POLICY.items.entries.items() if item.group == "person"],
+        "consent-required": False,
+    }
+)
+
+
+def _coded(system: str, code: str) -> dict[str, Any]:
+    return {"coding": [{"system": system, "code": code}]}
+
+
+def _provision(children: st.SearchStrategy[Any]) -> st.SearchStrategy[dict[str, Any]]:
+    return st.fixed_dictionaries(
+        {"type": st.sampled_from(["permit", "deny"])},
+        optional={
+            "period": st.sampled_from(
+                [{"start": DAYS[0]}, {"end": DAYS[1]}, {"end": DAYS[2]}, {"start": DAYS[3]}]
+            ),
+            "purpose": st.lists(
+                st.sampled_from(PURPOSES).map(lambda code: {"system": ACT_REASON, "code": code}),
+                min_size=1,
+                max_size=2,
+            ),
+            "actor": st.lists(
+                st.sampled_from(ORGANIZATIONS).map(
+                    lambda url: {"role": _coded(PARTICIPATION_TYPE, "IRCP"), "reference": {"reference": url}}
+                ),
+                min_size=1,
+                max_size=2,
+            ),
+            "code": st.lists(
+                st.sampled_from(ITEMS).map(lambda code: _coded(DISCLOSURE_ITEM, code)), min_size=1, max_size=3
+            ),
+            "provision": st.lists(children, min_size=1, max_size=3),
+        },
+    )
+
+
+provisions = st.recursive(_provision(st.nothing()), _provision, max_leaves=6)
+statuses = st.sampled_from(["active", "active", "active", "inactive", "draft", "entered-in-error"])
+BASE = release(
+    {
+        "source": "bay-hospital",
+        "recipients": ["harbor-food-pantry"],
+        "purpose": "COC",
+        "items": ["alias"],
+        "start": "2026-01-01",
+        "end": "2026-12-31",
+    }
+)
+
+
+@st.composite
+def consents(draw: st.DrawFn, usable: bool = False) -> dict[str, Any]:
+    """A Consent: of good form, or (unless it must be usable) with one element out of order."""
+    made = {**deepcopy(BASE), "status": draw(statuses), "provision": draw(provisions)}
+    made["id"] = draw(st.sampled_from("abcdef"))
+    if draw(st.booleans()):
+        del made["organization"]
+    if draw(st.booleans()):
+        del made["sourceAttachment"]
+    if not usable and draw(st.booleans()):
+        made[draw(st.sampled_from(sorted(made)))] = draw(anything)
+    return made
+
+
+anything = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.text(max_size=5), inner, max_size=2),
+    max_leaves=5,
+)
+
+
+@st.composite
+def all_facts(draw: st.DrawFn, usable: bool = False) -> Facts:
+    """Facts of every kind, most of them near those that would permit."""
+    flag = st.sampled_from([True, True, True, True, True, True, True, False])
+    return Facts(
+        source=Party(ORGANIZATIONS[0], frozenset(draw(st.lists(st.sampled_from(KINDS), max_size=2)))),
+        recipient=Party(
+            draw(st.sampled_from(ORGANIZATIONS[1:])),
+            known=draw(flag),
+            active=draw(flag),
+            suspended=not draw(flag),
+            key_matches=draw(flag),
+        ),
+        purpose=draw(st.sampled_from([*PURPOSES, "NONSENSE", ""])),
+        referral_type=draw(st.sampled_from(["food-insecurity", "food-insecurity", "homelessness"])),
+        state=draw(st.sampled_from(STATES)),
+        items=frozenset(draw(st.lists(st.sampled_from([*ITEMS, "need", "need", "shoe-size"]), max_size=12))),
+        agreements=tuple(
+            replace(AGREEMENT, consent_required=draw(st.booleans())) for _ in range(draw(st.integers(0, 2)))
+        ),
+        consents=tuple(
+            consent.compile_consent(one) for one in draw(st.lists(consents(usable=usable), max_size=3))
+        ),
+        policy=POLICY,
+    )
+
+
+def in_force(**changed: Any) -> Facts:
+    """Facts that permit a dossier, but for the consents; some of them changed."""
+    facts = Facts(
+        source=Party(ORGANIZATIONS[0], frozenset({"covered-entity"})),
+        recipient=Party(ORGANIZATIONS[1]),
+        purpose="COC",
+        referral_type="food-insecurity",
+        state="accepted",
+        items=frozenset(ITEMS),
+        agreements=(AGREEMENT,),
+        consents=(),
+        policy=POLICY,
+    )
+    return replace(facts, **changed)
+
+
+usable_consents = st.lists(consents(usable=True).map(consent.compile_consent), max_size=3).map(tuple)
+
+
+@given(all_facts())
+def test_deciding_never_raises_and_a_deny_carries_nothing(facts: Facts) -> None:
+    decision = consent.decide(facts, NOW)
+    assert decision.items <= facts.items
+    assert decision.items.isdisjoint(decision.withheld)
+    assert decision.items | decision.withheld.keys() == facts.items
+    assert decision.permit or not decision.items
+    assert consent.sentences(decision, {})
+
+
+@given(anything | st.dictionaries(st.text(max_size=8), anything))
+def test_compiling_never_raises_and_nonsense_is_never_usable(written: Any) -> None:
+    assert not consent.compile_consent(written).usable
+
+
+@given(consents())
+def test_an_issue_never_repeats_a_value(written: dict[str, Any]) -> None:
+    written["provision"] = {**written["provision"], "CANARY": "CANARY", "period": {"start": "CANARY"}}
+    written["scope"] = "CANARY"
+    compiled = consent.compile_consent(written)
+    assert compiled.issues
+    assert "CANARY" not in repr(compiled.issues)
+
+
+@given(all_facts())
+def test_without_a_consent_where_one_is_required_nothing_is_shown(facts: Facts) -> None:
+    facts = replace(facts, consents=(), agreements=(replace(AGREEMENT, consent_required=True),))
+    decision = consent.decide(facts, NOW)
+    assert not decision.permit or (decision.view == "task" and not decision.items)
+
+
+@given(all_facts(usable=True))
+def test_a_victim_service_provider_shows_only_what_a_full_release_covers(facts: Facts) -> None:
+    facts = replace(facts, source=Party(ORGANIZATIONS[0], frozenset({"victim-service-provider"})))
+    decision = consent.decide(facts, NOW)
+    if decision.permit:
+        wanted = {"discloser", "recipient", "items", "purpose", "end", "evidence"}
+        full = [
+            one
+            for one in facts.consents
+            if one.usable
+            and one.status == "active"
+            and wanted <= one.contains
+            and one.gate.actors != frozenset()
+        ]
+        assert full
+        assert decision.until is not None
+        assert decision.until >= NOW
+
+
+@given(usable_consents, st.lists(st.sampled_from(ITEMS), min_size=1, max_size=4))
+def test_adding_a_deny_never_shows_more(held: Any, refused: list[str]) -> None:
+    refusal = deepcopy(BASE)
+    refusal["provision"] = {"type": "deny", "code": [_coded(DISCLOSURE_ITEM, code) for code in refused]}
+    for required in (True, False):
+        facts = in_force(consents=held, agreements=(replace(AGREEMENT, consent_required=required),))
+        before = consent.decide(facts, NOW)
+        after = consent.decide(replace(facts, consents=(*held, consent.compile_consent(refusal))), NOW)
+        assert after.items <= before.items
+        assert after.items.isdisjoint(refused)
+
+
+def _provisions_in(provision: dict[str, Any]) -> list[dict[str, Any]]:
+    return [provision, *(one for inner in provision.get("provision", []) for one in _provisions_in(inner))]
+
+
+@given(consents(usable=True), st.data())
+def test_adding_a_deny_anywhere_inside_a_consent_never_shows_more(written: Any, data: st.DataObject) -> None:
+    more = deepcopy(written)
+    place = data.draw(st.sampled_from(_provisions_in(more["provision"])))
+    place["provision"] = [
+        *place.get("provision", []),
+        {"type": "deny", "code": [_coded(DISCLOSURE_ITEM, "alias")]},
+    ]
+    _never_more(written, more)
+
+
+@given(consents(usable=True), st.data())
+def test_taking_recipients_or_purposes_from_a_permit_never_shows_more(
+    written: Any, data: st.DataObject
+) -> None:
+    less = deepcopy(written)
+    permits = [
+        one for one in _provisions_in(less["provision"]) if one["type"] == "permit" and "provision" not in one
+    ]
+    if permits:
+        permit = data.draw(st.sampled_from(permits))
+        permit["purpose"] = [{"system": ACT_REASON, "code": "ETREAT"}]
+        permit["period"] = {"end": "2026-01-02"}
+        _never_more(written, less)
+
+
+def _never_more(before: Any, after: Any) -> None:
+    for required in (True, False):
+        facts = in_force(agreements=(replace(AGREEMENT, consent_required=required),))
+        wide = consent.decide(replace(facts, consents=(consent.compile_consent(before),)), NOW)
+        narrow = consent.decide(replace(facts, consents=(consent.compile_consent(after),)), NOW)
+        assert narrow.items <= wide.items
+
+
+@given(all_facts(), st.randoms())
+def test_the_order_of_consents_does_not_matter(facts: Facts, random: Any) -> None:
+    shuffled = list(facts.consents)
+    random.shuffle(shuffled)
+    one, other = consent.decide(facts, NOW), consent.decide(replace(facts, consents=tuple(shuffled)), NOW)
+    assert (one.code, one.items, one.withheld, one.until) == (
+        other.code,
+        other.items,
+        other.withheld,
+        other.until,
+    )
+
+
+@given(all_facts())
+def test_a_withdrawn_or_expired_consent_permits_no_more_than_none(facts: Facts) -> None:
+    gone = tuple(
+        consent.compile_consent({**deepcopy(BASE), "id": "x", "status": "inactive"}) for _ in facts.consents
+    )
+    with_gone = consent.decide(replace(facts, consents=gone), NOW)
+    without = consent.decide(replace(facts, consents=()), NOW)
+    assert (with_gone.permit, with_gone.items) == (without.permit, without.items)
+
+
+@given(all_facts())
+def test_excluding_or_suspending_shows_nothing(facts: Facts) -> None:
+    excluded = replace(facts, excluded=frozenset({facts.recipient.organization}))
+    suspended = replace(facts, recipient=replace(facts.recipient, suspended=True))
+    unknown = replace(facts, recipient=replace(facts.recipient, known=False))
+    assert not any(consent.decide(one, NOW).permit for one in (excluded, suspended, unknown))
+
+
+@given(all_facts())
+def test_until_the_named_moment_the_answer_holds_the_same_items(facts: Facts) -> None:
+    decision = consent.decide(facts, NOW)
+    if decision.until is not None:
+        after = consent.decide(facts, decision.until + timedelta(microseconds=1))
+        assert after.items != decision.items or not after.permit or after.until != decision.until
+
+
+def test_a_moment_without_a_time_zone_is_refused() -> None:
+    with pytest.raises(ValueError, match="time zone"):
+        consent.decide(in_force(), datetime(2026, 6, 1, 12))  # noqa: DTZ001
+
+
+def test_the_property_world_can_permit_a_dossier() -> None:
+    decision = consent.decide(in_force(), NOW)
+    assert decision.permit
+    assert {"need", "alias", "household-size"} <= decision.items
+
+
+@pytest.mark.parametrize("depth", [31, 32, 5000])
+def test_nesting_is_read_to_a_stated_depth_and_refused_beyond(depth: int) -> None:
+    provision: dict[str, Any] = {"type": "deny"}
+    for _ in range(depth - 1):
+        provision = {"type": "permit", "provision": [provision]}
+    compiled = consent.compile_consent({**BASE, "provision": provision})
+    assert compiled.usable == (depth <= 32)
