@@ -7,7 +7,7 @@ from consent import agreement
 from consent.agreement import Agreement
 from consent.decide import decide
 from consent.decision import Decision, Obligation, Reason
-from consent.explain import sentences
+from consent.explain import named, sentences
 from consent.facts import Facts, Party
 from consent.minimise import Disclosure, minimise, present, served_names
 from consent.policy import Policy, load_policy
@@ -31,6 +31,7 @@ __all__ = [
     "load_policy",
     "minimise",
     "missing_elements",
+    "named",
     "new_consent",
     "present",
     "sentences",

@@ -206,7 +206,8 @@ def check_minimum(course: Course) -> None:
         )
         return
     entries = minimum.offer if course.view == "offer" else (*minimum.offer, *minimum.dossier)
-    wanted = {entry.item for entry in entries if not entry.unless or entry.unless not in course.items}
+    # By what the record holds, not by what may go: refusing the one must never bring out the other.
+    wanted = {entry.item for entry in entries if entry.unless not in course.facts.items}
     course.keep(
         "minimum",
         wanted,

@@ -25,10 +25,11 @@ def sentences(decision: Decision, names: Mapping[str, str]) -> list[str]:
     )
     lines = [answer, *(reason.text for reason in decision.reasons)]
     lines += [f"What would change this: {remedy}" for remedy in decision.remedies]
-    return [_named(line, names) for line in lines]
+    return [named(line, names) for line in lines]
 
 
-def _named(text: str, names: Mapping[str, str]) -> str:
+def named(text: str, names: Mapping[str, str]) -> str:
+    """`text` with every directory URL that `names` knows replaced by the organisation's name."""
     # Longest first, so that an address that begins like another is not cut in two.
     for url in sorted(names, key=len, reverse=True):
         text = text.replace(url, names[url])

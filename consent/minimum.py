@@ -14,7 +14,7 @@ from profiles.outcome import Issue
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One item of a set and why it is needed. `unless`: not where that other item goes out."""
+    """One item of a set and why it is needed. `unless`: not where the record holds that other item."""
 
     item: str
     why: str

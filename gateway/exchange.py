@@ -130,7 +130,7 @@ class Exchange:
             decided += self._sentences(decision)
             if decision.permit:
                 return Receipt(opened.id, "offered", tuple(decided))
-            needed += decision.remedies
+            needed += self._named(decision.remedies)
         return Receipt(opened.id, "held", tuple(decided), tuple(dict.fromkeys(needed)))
 
     def _offer_if_permitted(self, ask: Ask, work: Work, found: Referral, task: Task) -> Decision:
@@ -274,7 +274,8 @@ class Exchange:
                         decision = self._offer_if_permitted(ask, work, held, task)
                         state = "offered" if decision.permit else "held"
                         said = self._sentences(decision)
-                        receipts.append(Receipt(held.id, state, said, decision.remedies))
+                        needed = tuple(self._named(decision.remedies))
+                        receipts.append(Receipt(held.id, state, said, needed))
             return consent_id, receipts
 
     def withdraw_consent(self, ask: Ask, consent_id: str) -> list[str]:
@@ -378,5 +379,11 @@ class Exchange:
             referrals.set_state(work, found.id, "closed")
 
     def _sentences(self, decision: Decision) -> tuple[str, ...]:
-        names = {entry.organization: entry.name for entry in self.node.directory.entries}
-        return tuple(consent.sentences(decision, names))
+        return tuple(consent.sentences(decision, self._names()))
+
+    def _named(self, lines: Iterable[str]) -> list[str]:
+        names = self._names()
+        return [consent.named(line, names) for line in lines]
+
+    def _names(self) -> Mapping[str, str]:
+        return {entry.organization: entry.name for entry in self.node.directory.entries}

@@ -65,13 +65,11 @@ def referrals(out: Console, node: Node) -> bool:
 
 def referral(out: Console, node: Node, referral_id: str) -> bool:
     """Who saw what of one referral, and why; False when it was not sent from here."""
-    names = {entry.organization: entry.name for entry in node.directory.entries}
     found = status.events(node, referral_id)
     for event in found:
-        who = names.get(event.who, event.who)
         what = " ".join(event.all("decision")) or "done"
         out.print(
-            f"{event.at[:19].replace('T', ' ')}  {who} {_ACTS.get(event.act, event.act)}: {what}",
+            f"{event.at[:19].replace('T', ' ')}  {event.who} {_ACTS.get(event.act, event.act)}: {what}",
             markup=False,
             highlight=False,
         )

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from consent import named
 from gateway import audit, outbox
 from gateway.node import Node
 from gateway.store import inbound, referrals
@@ -58,9 +60,10 @@ def lines(node: Node) -> list[Line]:
 
 
 def events(node: Node, referral_id: str) -> list[Event]:
-    """What happened to one referral that this node sent, oldest first."""
+    """What happened to one referral that this node sent, oldest first; organisations by their names."""
+    names = {entry.organization: entry.name for entry in node.directory.entries}
     with node.store.work() as work:
-        return [_event(one) for one in audit.of_referral(work, referral_id)]
+        return [_event(one, names) for one in audit.of_referral(work, referral_id)]
 
 
 def undelivered(node: Node) -> list[tuple[int, str, str]]:
@@ -69,16 +72,16 @@ def undelivered(node: Node) -> list[tuple[int, str, str]]:
         return outbox.dead_letters(work)
 
 
-def _event(resource: dict[str, Any]) -> Event:
+def _event(resource: dict[str, Any], names: Mapping[str, str]) -> Event:
     details = tuple(
-        (detail["type"], detail["valueString"])
+        (detail["type"], named(detail["valueString"], names))
         for entity in resource["entity"]
         for detail in entity.get("detail", ())
     )
     return Event(
         at=resource["recorded"],
         act=resource["subtype"][0]["code"],
-        who=resource["agent"][0]["who"]["identifier"]["value"],
+        who=named(resource["agent"][0]["who"]["identifier"]["value"], names),
         refused=resource["outcome"] != "0",
         details=details,
     )

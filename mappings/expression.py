@@ -86,16 +86,18 @@ class Compiler:
             self._wrong(where, "has two functions; put one expression into the 'from' of the other")
         if sum(key in data for key in _SOURCES) != 1:
             self._wrong(where, f"needs exactly one of {', '.join(_SOURCES)}")
+        if data.get("required", True) is not True:
+            self._wrong((*where, "required"), "is true or not there at all")
         name = functions[0] if functions and not unknown else "copy"
         source = self._source(where, data, element, name)
         node = source.node
         if name != "copy":
-            node = self._apply(where, data, name, source)
+            node = self._function(where, data, name, source)
         elif kind is not None and kind.is_text and source.dynamic:
             node = nodes.apply(nodes.text_already, source)
         if "when" in data:
             node = nodes.only_when(self.condition((*where, "when"), data["when"], element), node)
-        if data.get("required") is True:
+        if "required" in data:
             node = nodes.required(node, nodes.shown(source.fields), element)
         return Part(node, source.dynamic or "when" in data, source.fields)
 
@@ -119,6 +121,8 @@ class Compiler:
             return lambda _values, _problems: False
         node = self._field((*where, "from"), data["from"], element, "when").node
         if "present" in data:
+            if not isinstance(data["present"], bool):
+                self._wrong((*where, "present"), "is true or false")
             return nodes.is_present(node, wanted=data["present"] is True)
         return nodes.is_among(node, frozenset(str(value) for value in _as_list(data["is"])))
 
@@ -139,7 +143,8 @@ class Compiler:
             return Part(nodes.first(inner), dynamic=True, fields=fields)
         if not isinstance(data.get("with"), str):
             self._wrong(where, "'join' needs 'with', the text between the parts")
-        node = nodes.join(inner, tuple(part.dynamic for part in parts), data.get("with", ""), nodes.shown(fields))
+        dynamic = tuple(part.dynamic for part in parts)
+        node = nodes.join(inner, dynamic, data.get("with", ""), nodes.shown(fields))
         return Part(node, dynamic=True, fields=fields)
 
     def _item(self, where: DataPath, item: Any, element: str, function: str) -> Part:
@@ -167,7 +172,7 @@ class Compiler:
             return Part(nodes.constant(None), dynamic=True)
         return Part(nodes.get(getter, data), dynamic=True, fields=(data,), getter=getter)
 
-    def nodes.apply(self, where: DataPath, data: Mapping[str, Any], name: str, source: Part) -> Node:
+    def _function(self, where: DataPath, data: Mapping[str, Any], name: str, source: Part) -> Node:
         try:
             function = build(name, data[name], self._tables)
         except ArgumentError as fault:

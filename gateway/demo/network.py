@@ -11,13 +11,24 @@ from types import TracebackType
 from typing import Any, Self
 from uuid import uuid4
 
-from gateway import cli_consent, own_system, settings, status
-from gateway.demo.agencies import ALIAS, HOSPITAL, PANTRY, SHELTER, SYSTEMS, Agency, found, free_ports
+from gateway import cli_consent, client, own_system, settings, status
+from gateway.demo.agencies import (
+    ALIAS,
+    HOSPITAL,
+    PANTRY,
+    SHELTER,
+    SYSTEMS,
+    Agency,
+    found,
+    free_ports,
+    organization,
+)
 from gateway.demo.pantry_system import PantrySystem
 from gateway.demo.processes import NodeProcess
 from gateway.exchange import Exchange
 from gateway.node import Node
 from gateway.recording import Ask
+from gateway.store import referrals
 
 
 class Refusal(Exception):  # noqa: N818 - an answer
@@ -102,6 +113,27 @@ class Network:
         with self._opened(name) as node:
             return status.events(node, referral)
 
+    def task_of(self, name: str, referral: str) -> str:
+        """The id of a referral's Task at its source."""
+        with self._opened(name) as node, node.store.work() as work:
+            return referrals.tasks_of(work, referral)[-1].id
+
+    def read_as(self, reader: str, source: str, path: str, scope: str) -> client.Answer:
+        """What one node gets when it asks another, with its own key and a token for it."""
+        with self._opened(reader) as node:
+            entry = node.directory.entry(organization(source))
+            key = node.home.key
+        assert entry is not None
+
+        async def ask() -> client.Answer:
+            asking = client.PeerClient(organization(reader), key)
+            try:
+                return await asking.request(entry, "GET", f"/fhir/{path}", scope=f"system/{scope}")
+            finally:
+                await asking.close()
+
+        return asyncio.run(ask())
+
     def lines(self, name: str) -> list[status.Line]:
         """Where a node's referrals stand."""
         with self._opened(name) as node:
@@ -125,7 +157,7 @@ class Network:
             time.sleep(0.05)
         return [file.read_bytes() for file in files]
 
-    def _taken(self, answer: own_system.Answer) -> dict[str, Any]:
+    def _taken(self, answer: client.Answer) -> dict[str, Any]:
         said: dict[str, Any] = json.loads(answer.body)
         if "issue" in said:
             raise Refusal(answer.status, said)

@@ -61,7 +61,7 @@ class PantrySystem:
         keep = self._keep
 
         class Handler(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:  # noqa: N802 - http.server's name
+            def do_POST(self) -> None:
                 length = min(int(self.headers.get("Content-Length", "0")), MOST_BYTES)
                 keep(self.headers.get("Idempotency-Key", ""), json.loads(self.rfile.read(length)))
                 self.send_response(204)

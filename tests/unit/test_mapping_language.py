@@ -109,6 +109,8 @@ def test_the_good_mapping_loads_and_maps(tmp_path: Path) -> None:
             "a condition has 'from' and one of",
         ),
         ("Nobody needs to know this.", "no", 25, "needs at least 10"),
+        ("required: true}", "required: false}", 23, "is true or not there at all"),
+        ("{from: person}", "{from: person, when: {from: need, present: maybe}}", 17, "is true or false"),
     ],
 )
 def test_one_mistake_is_told_with_its_line(

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from mappings import Lineage, RecordError, lineage_csv, load, shipped
+from profiles.document import parse
 
 CASES = Path(__file__).parent.parent / "cases" / "mapping"
 SHELTER = load(shipped("shelter-csv"))
@@ -57,6 +58,15 @@ def mapped(row: list[str]) -> dict[str, object] | None:
         "recipient": result.recipient,
         "local": result.local,
     }
+
+
+@pytest.mark.parametrize("system", ["shelter-csv", "case-json", "hl7v2-referral"])
+def test_the_reference_page_says_what_becomes_of_every_field(system: str) -> None:
+    docs = Path(__file__).parent.parent.parent / "docs" / "reference" / "mappings"
+    page = (docs / f"{system}.md").read_text("utf-8")
+    declared = parse(shipped(system).read_text("utf-8"), {"type": "object"}, "mapping.yaml").data["records"]
+    missing = {field for kind in declared.values() for field in kind["fields"] if f"`{field}" not in page}
+    assert not missing
 
 
 @pytest.mark.parametrize("system", ["shelter-csv", "case-json", "hl7v2-referral"])
