@@ -9,7 +9,7 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Final
 
-from consent.agreement import Agreement
+from consent.agreement_step import check_agreement
 from consent.consent_step import check_consent
 from consent.course import VIEWS, Course
 from consent.decision import Decision, Obligation
@@ -63,80 +63,6 @@ def check_recipient(course: Course) -> None:
         course.note(
             "recipient", "recipient-known", f"{recipient.organization} is in the directory and active."
         )
-
-
-def check_agreement(course: Course) -> None:
-    """2. An agreement lets the source refer to the recipient, for this purpose and type, today."""
-    facts = course.facts
-    source, recipient = facts.source.organization, facts.recipient.organization
-    held = [one for one in facts.agreements if one.is_between(source, recipient)]
-    if not held:
-        course.deny(
-            "agreement",
-            "agreement-missing",
-            f"No agreement lets {source} refer to {recipient}.",
-            [f"An agreement that lets {source} refer people to {recipient}."],
-        )
-        return
-    if course.view == "task":
-        # A closed referral's Task holds nothing about the person, and a recipient must be able to learn
-        # that it was closed also when the agreement has ended since.
-        course.note("agreement", "agreement-known", "The parties have an agreement.", held[0].reference)
-        return
-    covering = held
-    for code, words, fits in _agreement_tests(course):
-        covering, before = [one for one in covering if fits(one)], covering
-        if not covering:
-            course.deny(
-                "agreement",
-                code,
-                f"The agreement between {source} and {recipient} {words}.",
-                ["An agreement in force that covers this purpose and this type of referral."],
-                before[0].reference,
-            )
-            return
-    clauses = [
-        (one, clause) for one in covering for clause in one.clauses_for(facts.referral_type, course.view)
-    ]
-    course.note(
-        "agreement",
-        "agreement-covers",
-        f"An agreement lets {source} refer to {recipient} for this.",
-        *(f"{one.reference} data[{clause.number}]" for one, clause in clauses),
-    )
-    course.keep(
-        "agreement",
-        frozenset().union(*(clause.items for _, clause in clauses)),
-        "agreement",
-        lambda gone: f"The agreement does not cover: {gone}.",
-    )
-    for one in covering:
-        course.expires(one.ends)
-        if one.consent_required:
-            course.consent_required_by.append(one.reference)
-        for promise in one.prohibitions:
-            course.owe(Obligation(promise.code, promise.text, one.reference))
-
-
-def _agreement_tests(course: Course) -> tuple[tuple[str, str, Callable[[Agreement], bool]], ...]:
-    """What an agreement must pass, in order, with the code and words for when none does."""
-    facts, now, view = course.facts, course.now, course.view
-    return (
-        ("agreement-not-active", "is not in force", lambda one: one.status == "active"),
-        ("agreement-not-yet", "has not begun", lambda one: one.starts <= now),
-        ("agreement-expired", "has ended", lambda one: now <= one.ends),
-        (
-            "agreement-aggregate-only",
-            "is for totals, not for people",
-            lambda one: one.sharing_model != "aggregate-only",
-        ),
-        ("agreement-purpose", "does not cover this purpose", lambda one: one.serves(facts.purpose)),
-        (
-            "agreement-referral-type",
-            "does not cover this type of referral",
-            lambda one: any(c.view == view for c in one.clauses_for(facts.referral_type, view)),
-        ),
-    )
 
 
 def check_law(course: Course) -> None:
@@ -237,5 +163,3 @@ STEPS: Final[tuple[Callable[[Course], None], ...]] = (
     check_consent,
     check_minimum,
 )
-
-__all__ = ["STEPS", "Facts", "decide"]

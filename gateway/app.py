@@ -310,6 +310,7 @@ def _result(number: int, one: Receipt | Refused) -> dict[str, Any]:
         "status": 201,
         "referral": one.referral,
         "state": one.state,
+        "taken_at": one.taken_at,
         "decided": one.decided,
         "needed": one.needed,
     }

@@ -3,7 +3,7 @@
 Shape: IHE BALP 1.1 (RESTful patterns, consent decisions) on FHIR R4 AuditEvent, with pseudonyms in place
 of Patient references.
 Every entry is written in the transaction of what it tells of, so there is no act without entry, and a
-failed entry undoes the act. An event names codes, items and paths, never a value from a record.
+failed entry undoes the act. An event names codes and items, never a value from a record.
 """
 
 from __future__ import annotations
@@ -45,6 +45,7 @@ class Entry:
     subject: str = ""
     request_id: str = ""
     decision: Decision | None = None
+    items: Iterable[str] = ()  # disclosure items that were shown
     withheld: Iterable[str] = ()  # paths, never values
     details: Mapping[str, str] = field(default_factory=dict)
 
@@ -121,6 +122,7 @@ def _entities(entry: Entry) -> Iterable[dict[str, Any]]:
     details = [{"type": name, "valueString": value} for name, value in entry.details.items()]
     if entry.decision is not None:
         details += _decision(entry.decision)
+    details += [{"type": "item", "valueString": item} for item in entry.items]
     details += [{"type": "withheld-path", "valueString": path} for path in entry.withheld]
     if details:
         yield {"name": "decision", "detail": details}
@@ -130,7 +132,7 @@ def _decision(decision: Decision) -> Iterable[dict[str, str]]:
     yield {"type": "decision", "valueString": decision.code}
     yield {"type": "view", "valueString": decision.view}
     for item in sorted(decision.items):
-        yield {"type": "item", "valueString": item}
+        yield {"type": "permitted", "valueString": item}
     for item, code in sorted(decision.withheld.items()):
         yield {"type": "withheld", "valueString": f"{item}: {code}"}
     for reason in decision.reasons:

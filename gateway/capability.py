@@ -2,17 +2,30 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 from gateway.node import Identity
 from gateway.task_search import TESTS
 from profiles import canonical
+from profiles.models import typed
 
 _SEARCH_TYPES = {"_id": "token", "_lastUpdated": "date", "code": "token", "status": "token"}
 
 
+@cache
 def capability_statement(identity: Identity, software: str, published: str) -> dict[str, Any]:
-    """The statement of one identity: what a referral recipient ("Light") needs of a source, and no more."""
+    """The statement of one identity: what a referral recipient ("Light") needs of a source, and no more.
+
+    What we publish about ourselves is also read by the independent model of fhir.resources, once.
+    Raises profiles.models.ModelError where that does not accept it.
+    """
+    statement = _statement(identity, software, published)
+    typed(statement)
+    return statement
+
+
+def _statement(identity: Identity, software: str, published: str) -> dict[str, Any]:
     task = _resource("Task", ["read", "update", "search-type"], canonical.REFERRAL_TASK)
     task["versioning"] = "versioned-update"
     task["readHistory"] = False

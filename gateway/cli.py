@@ -11,19 +11,13 @@ from pathlib import Path
 from typing import Annotated
 from uuid import uuid4
 
-import msgspec
 import typer
-from rich.console import Console
 
 from gateway import cli_consent, cli_init, own_system, serve, settings, show
-from gateway.client import PeerError
-from gateway.directory import DirectoryError
-from gateway.errors import Refused
+from gateway.cli_said import err, out, said
 from gateway.exchange import Exchange
-from gateway.keys import KeyFileError
 from gateway.node import Node
 from gateway.recording import Ask
-from profiles.document import DocumentError
 
 app = typer.Typer(
     name="waymeet",
@@ -32,9 +26,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-out = Console()
-err = Console(stderr=True)
-
 Config = Annotated[
     Path,
     typer.Option("--config", "-c", envvar="WAYMEET_CONFIG", help="The node's configuration file."),
@@ -62,9 +53,10 @@ def serve_node(config: Config = DEFAULT_CONFIG) -> None:
     logging.basicConfig(
         level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
     )
-    with _said():
-        node = Node(settings.read(config))
-        serve.run(node)
+    with said():
+        for talkative in ("httpx2", "alembic", "uvicorn"):  # httpx2 would log whole addresses
+            logging.getLogger(talkative).setLevel(logging.WARNING)
+        serve.run(Node(settings.read(config)))
 
 
 @app.command()
@@ -79,7 +71,7 @@ def send(
     ] = "",
 ) -> None:
     """Hand a local record to the node: a new referral, or your answer to one."""
-    with _said():
+    with said():
         found = settings.read(config)
         name = system or next(iter(found.systems))
         body = own_system.read_record(record, found.body_limit)
@@ -94,10 +86,10 @@ def status(
     config: Config = DEFAULT_CONFIG,
 ) -> None:
     """Where referrals stand; with an id, who saw what of one of yours, and why."""
-    with _said(), _opened(config) as node:
+    with said(), _opened(config) as node:
         known = show.referral(out, node, referral) if referral else show.referrals(out, node)
         if not known:
-            err.print(f"No referral {referral} was sent from here.")
+            err.print(f"There is no referral {referral} here.", markup=False)
     raise typer.Exit(0 if known else 1)
 
 
@@ -107,13 +99,27 @@ def revoke(
     config: Config = DEFAULT_CONFIG,
 ) -> None:
     """Withdraw a consent: every open referral that rests on it is cancelled, at once."""
-    with _said(), _opened(config) as node:
-        ask = Ask("operator", node.home, str(uuid4()))
-        cancelled = Exchange(node).withdraw_consent(ask, consent)
+    with said(), _opened(config) as node:
+        cancelled = Exchange(node).withdraw_consent(_operator(node), consent)
         out.print(f"The consent is withdrawn. Cancelled referrals: {len(cancelled)}.")
         for one in cancelled:
             out.print(f"  {one}")
         out.print("What a partner has already written into its own system stays there until it deletes it.")
+
+
+@app.command()
+def cancel(
+    referral: Annotated[str, typer.Argument(help="The id of a referral that you sent.")],
+    config: Config = DEFAULT_CONFIG,
+) -> None:
+    """Take back a referral that you sent and that is not closed."""
+    with said(), _opened(config) as node:
+        Exchange(node).cancel(_operator(node), referral)
+        out.print(f"Referral {referral} is cancelled.", markup=False)
+
+
+def _operator(node: Node) -> Ask:
+    return Ask("operator", node.home, str(uuid4()))
 
 
 @contextmanager
@@ -123,25 +129,6 @@ def _opened(config: Path) -> Iterator[Node]:
         yield node
     finally:
         node.close()
-
-
-@contextmanager
-def _said() -> Iterator[None]:
-    """Say what is wrong in one line, with no traceback."""
-    try:
-        yield
-    except (DocumentError, DirectoryError, KeyFileError, own_system.NoClient, PeerError) as fault:
-        err.print(str(fault), style="red", markup=False, highlight=False)
-    except Refused as refusal:
-        for issue in refusal.issues:
-            err.print(issue.diagnostics(), style="red", markup=False, highlight=False)
-    except (OSError, ValueError, msgspec.MsgspecError) as fault:
-        reason = fault.strerror if isinstance(fault, OSError) and fault.strerror else str(fault)
-        name = fault.filename if isinstance(fault, OSError) and fault.filename else ""
-        err.print(f"{name}: {reason}" if name else reason, style="red", markup=False, highlight=False)
-    else:
-        return
-    raise typer.Exit(2)
 
 
 def main() -> None:

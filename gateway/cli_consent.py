@@ -7,17 +7,16 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import Annotated, Any
 
-import msgspec
 import typer
-from rich.console import Console
 
 from consent.items import shipped
 from consent.release import new_consent
 from gateway import clock, own_system, settings, show
+from gateway.cli_said import err, out, said
+from profiles.document import load, read_schema
 
 app = typer.Typer(help="Record what a person allows.", no_args_is_help=True)
-out = Console()
-err = Console(stderr=True)
+_ANSWERS = read_schema(Path(__file__).with_name("consent-answers.schema.json"))
 
 # Our choice, not the law's: a release of a victim service provider is short unless its client says otherwise.
 VSP_DAYS = 30
@@ -40,19 +39,16 @@ def new(
 
     Prints the consent's id, which `waymeet revoke` takes.
     """
-    found = settings.read(config)
-    given = msgspec.json.decode(answers.read_bytes()) if answers else _ask(found)
-    try:
-        resource = build(found, given)
-    except (KeyError, ValueError) as fault:
-        err.print(f"These answers make no release: {fault}", style="red", markup=False)
-        raise typer.Exit(2) from None
-    answer = asyncio.run(own_system.send_consent(found, resource))
-    raise typer.Exit(0 if show.answer(out, err, answer) else 1)
+    with said():
+        found = settings.read(config)
+        given = load(answers, _ANSWERS).data if answers else _ask(found)
+        answer = asyncio.run(own_system.send_consent(found, build(found, given)))
+        recorded = show.answer(out, err, answer)
+    raise typer.Exit(0 if recorded else 1)
 
 
 def build(found: settings.Settings, given: dict[str, Any]) -> dict[str, Any]:
-    """A Consent from plain answers. Raises KeyError or ValueError naming what is missing.
+    """A Consent from plain answers. Raises ValueError for an item that is none.
 
     given: patient {system, value}, recipients [name or directory URL], items [code], and where they differ
     from today, this agency's usual period, or COC: start, end, purpose; signed: where the form is kept.

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+import shutil
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
-import mappings
 from gateway import clock
+from gateway.cli_said import err, out
 from gateway.initialise import (
     Name,
     Plan,
@@ -21,9 +21,7 @@ from gateway.initialise import (
     write_node,
 )
 
-out = Console()
-err = Console(stderr=True)
-
+_SAMPLES = Path(__file__).parent / "templates" / "samples"
 ISSUER = "https://directory.example.org"
 
 
@@ -99,18 +97,27 @@ def init(
     publish_directory([folder, practice], anchor, ISSUER, entries, 1, clock.now())
     content = agreement(names[-1], partner, consent_required=True, now=clock.now())
     write_agreement([folder, practice], content)
-    _copy_sample(folder, system.value)
-    out.print(f"Written: {folder}/", markup=False)
-    out.print("  node.yaml          the configuration; every line says what it is for")
-    out.print("  keys/              this node's keys, readable by you only")
-    out.print(
-        "  directory.jws      a practice directory: you and an example partner, signed by practice-convener/"
-    )
-    out.print("  agreements/        an example agreement with that partner")
-    out.print("  sample/            a record and a release in the form of the chosen system")
-    out.print("  practice-partner/  the example partner's own node, to try both ends on this machine")
-    out.print("\nNext:")
-    out.print(f"  waymeet serve --config {folder}/node.yaml", markup=False)
+    shutil.copytree(_SAMPLES / system.value, folder / "sample")
+    record = next(file.name for file in sorted((folder / "sample").glob("referral.*")))
+    config = f"--config {folder}/node.yaml"
+    for line in (
+        f"Written: {folder}/",
+        "  node.yaml          the configuration; every line says what it is for",
+        "  keys/              this node's keys, readable by you only",
+        "  directory.jws      a practice directory: you and an example partner (see practice-convener/)",
+        "  agreements/        an example agreement with that partner",
+        "  sample/            a record in your system's form, and the answers that make a release for it",
+        "  practice-partner/  the example partner's own node, to try both ends on this machine",
+        "",
+        "Next, the two nodes, each in a terminal of its own:",
+        f"  waymeet serve {config}",
+        f"  waymeet serve --config {folder}/practice-partner/node.yaml",
+        "then a release, a referral, and where it stands:",
+        f"  waymeet consent new {config} --from {folder}/sample/release.json",
+        f"  waymeet send {config} {folder}/sample/{record}",
+        f"  waymeet status {config}",
+    ):
+        out.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
 def _listening(partner: Name, port: int) -> Name:
@@ -121,13 +128,3 @@ def _listening(partner: Name, port: int) -> Name:
         f"127.0.0.1:{port}",
         services=partner.services,
     )
-
-
-def _copy_sample(folder: Path, system: str) -> None:
-    sample = folder / "sample"
-    sample.mkdir()
-    for file in sorted((mappings.shipped(system).parent / "sample").iterdir()):
-        content = file.read_bytes()
-        for shipped_name in (b"harbor-food-pantry", b"river-street-housing"):
-            content = content.replace(shipped_name, b"example-food-pantry")
-        (sample / file.name).write_bytes(content)

@@ -24,7 +24,7 @@ import consent
 from consent import Decision
 from gateway import audit, fhir_json, notification, notify, outbox, receive, referral, route
 from gateway.clock import stamp
-from gateway.errors import Refused, not_found, refuse
+from gateway.errors import Refused, refuse
 from gateway.judge import Denied, judge, permitted
 from gateway.node import Node
 from gateway.recording import Ask, or_refuse, record
@@ -32,7 +32,7 @@ from gateway.store import consents, contents, inbound, received, referrals
 from gateway.store.referrals import Referral, Task
 from gateway.store.work import Work
 from gateway.task_resource import WITHDRAWN, resulting_activity
-from gateway.view import etag, find, view
+from gateway.view import disclosed_items, etag, find, view
 from mappings import Mapped
 from profiles import canonical, validate
 from profiles.outcome import errors
@@ -56,6 +56,7 @@ class Receipt:
 
     referral: str
     state: str
+    taken_at: str  # when it was first taken in: a record sent again gets its first answer
     decided: tuple[str, ...] = ()
     needed: tuple[str, ...] = ()
 
@@ -120,7 +121,9 @@ class Exchange:
     ) -> Receipt:
         """Offer to the first candidate that may be told; if none may, hold it and say what is needed."""
         if not candidates:
-            return Receipt(opened.id, "held", ("No partner in the directory offers what is needed.",))
+            return Receipt(
+                opened.id, "held", work.stamp, ("No partner in the directory offers what is needed.",)
+            )
         decided: list[str] = []
         needed: list[str] = []
         for organization in candidates:
@@ -129,9 +132,9 @@ class Exchange:
             decision = self._offer_if_permitted(ask, work, opened, task)
             decided += self._sentences(decision)
             if decision.permit:
-                return Receipt(opened.id, "offered", tuple(decided))
+                return Receipt(opened.id, "offered", work.stamp, tuple(decided))
             needed += self._named(decision.remedies)
-        return Receipt(opened.id, "held", tuple(decided), tuple(dict.fromkeys(needed)))
+        return Receipt(opened.id, "held", work.stamp, tuple(decided), tuple(dict.fromkeys(needed)))
 
     def _offer_if_permitted(self, ask: Ask, work: Work, found: Referral, task: Task) -> Decision:
         decision = judge(self.node, work, found, task).decision
@@ -154,7 +157,9 @@ class Exchange:
             resource = shown.task if name == "Task" else shown.resources.get(name)
             if resource is None:
                 raise Denied(found.id, judged.decision)
-            record(work, ask, "read", "R", found, task, judged.decision, withheld=shown.withheld)
+            items = disclosed_items(self.node, judged.decision, name)
+            decision, withheld = judged.decision, shown.withheld
+            record(work, ask, "read", "R", found, task, decision, what=name, items=items, withheld=withheld)
             return Answer(resource, etag(work, task if name == "Task" else resource))
 
         return or_refuse(self.store, ask, "read", "R", step)
@@ -275,7 +280,7 @@ class Exchange:
                         state = "offered" if decision.permit else "held"
                         said = self._sentences(decision)
                         needed = tuple(self._named(decision.remedies))
-                        receipts.append(Receipt(held.id, state, said, needed))
+                        receipts.append(Receipt(held.id, state, held.opened_at, said, needed))
             return consent_id, receipts
 
     def withdraw_consent(self, ask: Ask, consent_id: str) -> list[str]:
@@ -286,7 +291,7 @@ class Exchange:
         with self.store.work() as work:
             held = consents.get(work, consent_id)
             if held is None:
-                raise not_found()
+                raise refuse(404, "not-found", "There is no consent with this id here.")
             consents.deactivate(work, consent_id)
             record(work, ask, "update", "U", details={"consent": consent_id, "status": "inactive"})
             return [
@@ -303,11 +308,27 @@ class Exchange:
         decision = judge(self.node, work, found, task).decision
         if decision.permit:
             return False
-        cancelled = referrals.change_task(work, task, "cancelled", {"statusReason": WITHDRAWN})
-        record(work, ask, "decide", "E", found, cancelled, decision, refused=True)
-        self._after_change(work, found, cancelled)
-        notify.announce(work, found, cancelled)
+        record(work, ask, "decide", "E", found, task, decision, refused=True)
+        self._cancel(work, found, task)
         return True
+
+    def cancel(self, ask: Ask, referral_id: str) -> None:
+        """Take back a referral that is not closed. Raises Refused: 404 if unknown, 409 if it is closed."""
+        with self.store.work() as work:
+            found = referrals.get(work, referral_id)
+            if found is None:
+                raise refuse(404, "not-found", "No referral with this id was sent from here.")
+            for task in referrals.tasks_of(work, found.id):
+                referral.check_transition(task.status, "cancelled", "requester", WITHDRAWN)
+                record(work, ask, "update", "U", found, task)
+                self._cancel(work, found, task)
+
+    def _cancel(self, work: Work, found: Referral, task: Task) -> None:
+        """Cancel with the same neutral reason whatever the cause, so that the cause is not told."""
+        cancelled = referrals.change_task(work, task, "cancelled", {"statusReason": WITHDRAWN})
+        self._after_change(work, found, cancelled)
+        if task.status != "draft":
+            notify.announce(work, found, cancelled)
 
     # ---------------------------------------------------------------- at the recipient
 
@@ -341,7 +362,7 @@ class Exchange:
                 work, "answer", notify.inbound_lane(known), {"inbound": known.id, "answer": answer_id}
             )
             record(work, ask, "update", "U", details={"inbound": known.id, "status": task["status"]})
-            receipt = Receipt(known.id, task["status"])
+            receipt = Receipt(known.id, task["status"], work.stamp)
             received.remember(work, system, mapped.key, said, known.id, msgspec.to_builtins(receipt))
             return receipt
 

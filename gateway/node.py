@@ -5,6 +5,7 @@ Opening a node fails loudly: an unreadable key, directory, agreement, policy or 
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -18,10 +19,13 @@ import mappings
 from consent import Agreement, Policy
 from gateway import clock, keys
 from gateway.authenticate import Registration
-from gateway.directory import Directory, Entry
+from gateway.directory import Directory, DirectoryError, Entry
 from gateway.settings import Settings
+from gateway.store import marks
 from gateway.store.work import Store
 from mappings import LocalMapping
+
+log = logging.getLogger("waymeet.node")
 
 # What a partner's node may do here, and asks for there: the SDOH-CC "Light" pattern, notifications included.
 PARTNER_SCOPES = (
@@ -37,7 +41,7 @@ PARTNER_SCOPES = (
 )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Identity:
     """A name that this node answers under, with its own address and key."""
 
@@ -82,11 +86,11 @@ class Node:
             for entry in settings.identities
         }
         self._anchors = [_public_key(path) for path in settings.anchors]
-        self._directory = Directory.read(settings.directory, self._anchors, now())
-        self._directory_seen = _changed(settings.directory)
         self._locals = {client.id: client for client in settings.clients}
         self._local_jwks = {client.id: _jwks(client.jwks) for client in settings.clients}
         self.store = Store(settings.data, _node_key(settings.node_key), settings.tenant, now)
+        self._directory_seen = _changed(settings.directory)
+        self._directory = self._read_directory()
 
     @property
     def home(self) -> Identity:
@@ -104,10 +108,19 @@ class Node:
         seen = _changed(self.settings.directory)
         if seen != self._directory_seen:
             self._directory_seen = seen
-            self._directory = Directory.read(
-                self.settings.directory, self._anchors, self.now(), self._directory.sequence
-            )
+            try:
+                self._directory = self._read_directory()
+            except DirectoryError as fault:
+                log.error("the new directory is not used: %s", fault)
         return self._directory
+
+    def _read_directory(self) -> Directory:
+        """The directory in the file; one older than any that was ever used here is refused (rollback)."""
+        with self.store.work() as work:
+            lowest = marks.highest(work, marks.DIRECTORY)
+            found = Directory.read(self.settings.directory, self._anchors, self.now(), lowest)
+            marks.note(work, marks.DIRECTORY, found.sequence)
+        return found
 
     def peer(self, organization: str) -> Entry | None:
         """A partner's directory entry; None when unknown or when the directory itself has expired."""

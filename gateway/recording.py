@@ -39,11 +39,17 @@ def record(
     decision: Decision | None = None,
     *,
     refused: bool = False,
+    what: str = "Task",
+    items: Iterable[str] = (),
     withheld: Iterable[str] = (),
     details: Mapping[str, str] | None = None,
 ) -> None:
-    """The entry of one act, in the act's own unit of work."""
-    about = {"status": task.status, "recipient": task.owner} if task else {}
+    """The entry of one act, in the act's own unit of work.
+
+    what: the name of the resource that was served or changed. items: the disclosure items that it showed.
+    withheld: the paths of the record that it did not.
+    """
+    about = {"status": task.status, "recipient": task.owner, "resource": what} if task else {}
     entry = audit.Entry(
         act,
         action,
@@ -54,6 +60,7 @@ def record(
         subject=work.vault.pseudonym(found.id, found.subject_digest) if found else "",
         request_id=ask.request_id,
         decision=decision,
+        items=items,
         withheld=withheld,
         details={**(details or {}), **about},
     )

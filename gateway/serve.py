@@ -35,8 +35,6 @@ class _Server(uvicorn.Server):
 
 def run(node: Node, started: Callable[[], None] = lambda: None) -> None:
     """Serve until SIGINT or SIGTERM, then finish what is under way and stop. Blocks."""
-    for talkative in ("httpx2", "alembic", "uvicorn"):  # httpx2 would log whole addresses
-        logging.getLogger(talkative).setLevel(logging.WARNING)
     uvloop.run(_run(node, started))
 
 
@@ -93,6 +91,11 @@ def _bind(identity: Identity) -> socket.socket:
     family = socket.AF_INET6 if ":" in identity.host else socket.AF_INET
     bound = socket.socket(family, socket.SOCK_STREAM)
     bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    bound.bind((identity.host, identity.port))
+    try:
+        bound.bind((identity.host, identity.port))
+    except OSError as fault:
+        raise OSError(
+            fault.errno, f"cannot listen there: {fault.strerror}", f"{identity.host}:{identity.port}"
+        ) from None
     bound.listen(1024)
     return bound

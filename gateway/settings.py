@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from gateway import scopes
 from profiles.document import Document, DocumentError, load, read_schema
 
 _SCHEMA = read_schema(Path(__file__).with_name("node.schema.json"))
@@ -173,6 +174,10 @@ def _check(document: Document, settings: Settings) -> None:
             document.issue(("clients", number, "systems"), f"there is no system {name!r} in this file")
             for name in sorted(client.systems - settings.systems.keys())
         ]
+        try:
+            scopes.split(client.scopes)
+        except scopes.ScopeError as fault:
+            issues.append(document.issue(("clients", number, "scopes"), str(fault)))
     if issues:
         raise document.error(issues)
 

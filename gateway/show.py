@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import msgspec
@@ -9,9 +10,13 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from consent.items import shipped
 from gateway import status
 from gateway.client import Answer
+from gateway.clock import moment, now
 from gateway.node import Node
+
+AGAIN = timedelta(seconds=5)
 
 _ACTS = {
     "create": "wrote",
@@ -42,10 +47,21 @@ def answer(out: Console, err: Console, found: Answer) -> bool:
             err.print(f"Record {result['record']} was not taken ({result['status']}):")
             _outcome(err, result["outcome"])
         else:
-            out.print(f"Referral {result['referral']}: {result['state']}")
-            for sentence in result["decided"]:
-                out.print(f"  {sentence}", markup=False)
+            _receipt(out, result)
     return all("outcome" not in result for result in results)
+
+
+def _receipt(out: Console, result: dict[str, Any]) -> None:
+    out.print(f"Referral {result['referral']}: {result['state']}", markup=False, highlight=False)
+    needed = [f"What would change this: {line}" for line in result["needed"]]
+    for sentence in [one for one in result["decided"] if not one.startswith("What would change this")]:
+        out.print(f"  {sentence}", markup=False, highlight=False)
+    for line in needed:
+        out.print(f"  {line}", style="bold", markup=False, highlight=False)
+    if moment(result["taken_at"]) < now() - AGAIN:
+        out.print(
+            "  It was taken in before; this was the first answer. `waymeet status` says where it stands."
+        )
 
 
 def referrals(out: Console, node: Node) -> bool:
@@ -56,7 +72,7 @@ def referrals(out: Console, node: Node) -> bool:
         table.add_column(column, overflow="fold")
     for line in status.lines(node):
         partner = names.get(line.partner, line.partner)
-        table.add_row(line.id, line.direction, Text(partner), line.status, line.since[:19].replace("T", " "))
+        table.add_row(line.id, line.direction, Text(partner), line.status, _local(node, line.since))
     out.print(table if table.row_count else "No referrals yet.")
     for number, kind, why in status.undelivered(node):
         out.print(f"Given up: {kind} {number}: {why}", markup=False)
@@ -64,19 +80,33 @@ def referrals(out: Console, node: Node) -> bool:
 
 
 def referral(out: Console, node: Node, referral_id: str) -> bool:
-    """Who saw what of one referral, and why; False when it was not sent from here."""
-    found = status.events(node, referral_id)
-    for event in found:
-        what = " ".join(event.all("decision")) or "done"
-        out.print(
-            f"{event.at[:19].replace('T', ' ')}  {event.who} {_ACTS.get(event.act, event.act)}: {what}",
-            markup=False,
-            highlight=False,
-        )
-        for label, name in (("disclosed", "item"), ("withheld", "withheld"), ("because", "reason")):
-            for value in event.all(name):
-                out.print(f"    {label}: {value}", markup=False, highlight=False)
-    return bool(found)
+    """Where one referral stands, who saw what of it, and why; False when there is none with this id."""
+    stands = status.line(node, referral_id)
+    if stands is None:
+        return False
+    out.print(f"{stands.direction}, {stands.status}, since {_local(node, stands.since)}", highlight=False)
+    told: tuple[str, ...] = ()
+    for event in status.events(node, referral_id):
+        what = " ".join(event.all("resource"))
+        items = ", ".join(shipped().display(item) for item in event.all("item"))
+        line = f"{_local(node, event.at)}  {event.who} {_ACTS.get(event.act, event.act)} {what}"
+        if event.refused:
+            line += f": no ({' '.join(event.all('decision') or event.all('http-status'))})"
+        elif items:
+            line += f": {items}"
+        out.print(line, markup=False, highlight=False)
+        reasons = event.all("reason")
+        for reason in reasons if reasons != told else ():
+            out.print(f"    {reason.split(': ', 2)[2]}", markup=False, highlight=False)
+        told = reasons or told
+    if stands.direction == "received":
+        out.print("It was referred to you: who saw what of it is recorded at its source.")
+    return True
+
+
+def _local(node: Node, at: str) -> str:
+    """A moment in the node's own time zone."""
+    return moment(at).astimezone(node.settings.timezone).strftime("%Y-%m-%d %H:%M:%S")
 
 
 def _outcome(err: Console, outcome: dict[str, Any]) -> None:

@@ -66,6 +66,11 @@ def events(node: Node, referral_id: str) -> list[Event]:
         return [_event(one, names) for one in audit.of_referral(work, referral_id)]
 
 
+def line(node: Node, referral_id: str) -> Line | None:
+    """Where one referral stands, whichever way it goes."""
+    return next((one for one in lines(node) if one.id == referral_id), None)
+
+
 def undelivered(node: Node) -> list[tuple[int, str, str]]:
     """What was given up: number, kind, why."""
     with node.store.work() as work:

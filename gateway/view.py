@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import consent
+from consent import Decision
 from gateway import fhir_json
 from gateway.errors import not_found
 from gateway.judge import Judged
@@ -24,7 +25,7 @@ class View:
 
     task: Mapping[str, Any]
     resources: Mapping[str, Mapping[str, Any]]
-    withheld: tuple[str, ...]
+    withheld: tuple[str, ...]  # paths, never values
 
 
 def find(work: Work, ask: Ask, resource_type: str, resource_id: str) -> tuple[Referral, Task, str]:
@@ -55,6 +56,16 @@ def view(node: Node, work: Work, found: Referral, task: Task, judged: Judged) ->
     inputs = [name for name in disclosed.resources if name not in ("Patient", "ServiceRequest")]
     shown = task_resource(found, task, addresses, inputs)
     return View(shown, disclosed.resources, disclosed.withheld)
+
+
+def disclosed_items(node: Node, decision: Decision, name: str) -> tuple[str, ...]:
+    """The disclosure items in one served resource: what the accounting of disclosures must say was seen."""
+    resource_type, _, fact = name.partition("/")
+    return tuple(
+        code
+        for code in sorted(decision.items)
+        if node.policy.items.entries[code].resource == resource_type and fact in ("", code)
+    )
 
 
 def etag(work: Work, versioned: Task | Mapping[str, Any]) -> str:

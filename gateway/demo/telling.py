@@ -21,7 +21,6 @@ _WHY = {
     "agreement": "not in the agreement",
     "consent-unlisted": "not in the release",
     "minimum": "not needed",
-    "view": "not before it is accepted",
 }
 _VIEW = {
     "offer": "The offer (what is needed, no person)",
@@ -61,8 +60,10 @@ def told(
     events = [event for event in network.events(source, sent["referral"]) if event.all("decision")]
     reads = [event for event in events if event.act == "read" and "task" not in event.all("view")]
     shown = sorted({item for event in reads for item in event.all("item")})
+    opened = any("dossier" in event.all("view") for event in reads)
     held = dict(one.split(": ", 1) for event in reads[-1:] for one in event.all("withheld"))
     display = shipped().display
+    withheld = [f"{display(item)} ({_WHY.get(code, code)})" for item, code in sorted(held.items())]
     return Told(
         title=title,
         asked=asked,
@@ -70,7 +71,7 @@ def told(
         why=tuple(dict.fromkeys(reason for event in events for reason in _reasons(event))),
         needed=tuple(sent["needed"]),
         disclosed=tuple(display(item) for item in shown),
-        withheld=tuple(f"{display(item)} ({_WHY.get(code, code)})" for item, code in sorted(held.items())),
+        withheld=tuple(withheld) if opened else ("everything about the person",),
         got=tuple(_lines(case.get("client", {}))) if case else (),
         then=tuple(then),
         ended=ended,
@@ -88,7 +89,7 @@ def panel(out: Console, number: int, story: Told) -> None:
         ("Why", story.why),
         ("Needed", story.needed),
         ("Disclosed", (", ".join(story.disclosed) or "nothing",)),
-        ("Withheld", (", ".join(story.withheld) or "everything",)),
+        ("Withheld", (", ".join(story.withheld),)),
         ("The pantry has", story.got),
         ("Then", story.then),
         ("Ended", (story.ended,)),

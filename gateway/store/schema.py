@@ -184,6 +184,14 @@ outbox = Table(
     sqlite_autoincrement=True,
 )
 
+mark = Table(
+    "mark",
+    metadata,
+    _tenant(),
+    _id("name"),  # what is counted: the directory's sequence
+    _number("value"),
+)
+
 assertion = Table(
     "assertion",
     metadata,

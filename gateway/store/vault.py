@@ -82,13 +82,18 @@ class Vault:
             raise Erased(owner_id) from fault
 
     def destroy(self, owner_id: str) -> None:
-        """Destroy the owner's key: what it sealed is gone for good when this returns."""
+        """Destroy the owner's key, in the write-ahead log too: what it sealed is gone when this returns."""
         with self._engine.begin() as connection:
             connection.execute(
                 delete(_content_key).where(
                     _content_key.c.tenant == self._tenant, _content_key.c.owner_id == owner_id
                 )
             )
+        log = self._engine.raw_connection()
+        try:
+            log.cursor().execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        finally:
+            log.close()
 
     def digest(self, label: str, *parts: str) -> str:
         """A keyed digest (HMAC-SHA-256) of `parts`, told apart by `label`."""

@@ -280,6 +280,22 @@ def test_excluding_or_suspending_shows_nothing(facts: Facts) -> None:
     assert not any(consent.decide(one, NOW).permit for one in (excluded, suspended, unknown))
 
 
+@given(all_facts(), st.sampled_from(["draft", "suspended", "terminated"]))
+def test_suspending_the_only_agreement_shows_nothing_about_a_person(facts: Facts, status: Any) -> None:
+    gone = tuple(replace(one, status=status) for one in facts.agreements)
+    decision = consent.decide(replace(facts, agreements=gone), NOW)
+    assert not decision.items
+
+
+@given(all_facts(usable=True), st.integers(0, 1))
+def test_suspending_one_of_several_agreements_never_shows_more(facts: Facts, number: int) -> None:
+    both = (AGREEMENT, replace(AGREEMENT, id="strict", consent_required=True))
+    fewer = tuple(replace(one, status="suspended") if one is both[number] else one for one in both)
+    before = consent.decide(replace(facts, agreements=both), NOW)
+    after = consent.decide(replace(facts, agreements=fewer), NOW)
+    assert after.items <= before.items
+
+
 @given(all_facts())
 def test_after_the_named_moment_the_answer_is_another_one(facts: Facts) -> None:
     decision = consent.decide(facts, NOW)

@@ -84,6 +84,12 @@ def test_later_states_go_back_as_order_status_updates(status: str, code: str) ->
     assert segments["ORC"][:6] == ["ORC", "SC", "RF-88231^ELMEHR", "9f1c2a7e^WAYMEET", "", code]
 
 
+@pytest.mark.parametrize("status", ["accepted", "in-progress"])
+def test_fields_with_nothing_in_them_are_not_written_at_the_end_of_a_segment(status: str) -> None:
+    _, segments = hospital(status)
+    assert all(fields[-1] for fields in segments.values())
+
+
 def test_completed_carries_whether_the_need_was_met() -> None:
     _, segments = hospital("completed", output=[OUTCOME])
     assert segments["ORC"][25] == "partly-met^Need partly met"

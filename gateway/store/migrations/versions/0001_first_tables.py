@@ -67,6 +67,13 @@ def upgrade() -> None:
         sa.UniqueConstraint("tenant", "organization", "source", "task_id"),
     )
     op.create_table(
+        "mark",
+        sa.Column("tenant", sa.String(), nullable=False),
+        sa.Column("name", sa.String(), nullable=False),
+        sa.Column("value", sa.Integer(), nullable=False),
+        sa.PrimaryKeyConstraint("tenant", "name"),
+    )
+    op.create_table(
         "outbox",
         sa.Column("number", sa.Integer(), autoincrement=True, nullable=False),
         sa.Column("tenant", sa.String(), nullable=False),

@@ -1,0 +1,43 @@
+"""How the command line fails: one line that says what is wrong, exit status 2, and no traceback."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import msgspec
+import typer
+from rich.console import Console
+
+from gateway.client import PeerError
+from gateway.directory import DirectoryError
+from gateway.errors import Refused
+from gateway.keys import KeyFileError
+from gateway.own_system import NoClient
+from profiles.document import DocumentError
+
+out = Console()
+err = Console(stderr=True)
+
+_EXPECTED = (DocumentError, DirectoryError, KeyFileError, NoClient, ValueError, msgspec.MsgspecError)
+
+
+@contextmanager
+def said() -> Iterator[None]:
+    """Run a command's body; whatever goes wrong in a way we know is said plainly."""
+    try:
+        yield
+    except Refused as refusal:
+        lines = [issue.diagnostics() for issue in refusal.issues]
+    except PeerError as fault:
+        lines = [f"{fault}. Is the node up? Start it with `waymeet serve`."]
+    except OSError as fault:
+        reason = fault.strerror or str(fault)
+        lines = [f"{fault.filename}: {reason}" if fault.filename else reason]
+    except _EXPECTED as fault:
+        lines = [str(fault)]
+    else:
+        return
+    for line in lines:
+        err.print(line, style="red", markup=False, highlight=False)
+    raise typer.Exit(2)
