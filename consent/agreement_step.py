@@ -48,9 +48,21 @@ def check_agreement(course: Course) -> None:
         f"An agreement lets {source} refer to {recipient} for this.",
         *(f"{one.reference} data[{clause.number}]" for one, clause in clauses),
     )
+    covered = frozenset().union(*(clause.items for _, clause in clauses))
+    if course.view == "offer":
+        # Said apart, or people would go and renegotiate an agreement that covers these in the dossier.
+        later = frozenset().union(
+            *(c.items for one in covering for c in one.clauses_for(facts.referral_type, "dossier"))
+        )
+        course.keep(
+            "agreement",
+            facts.items - (later - covered),
+            "view",
+            lambda gone: f"Not shown before it is accepted: {gone}.",
+        )
     course.keep(
         "agreement",
-        frozenset().union(*(clause.items for _, clause in clauses)),
+        covered,
         "agreement",
         lambda gone: f"The agreement does not cover: {gone}.",
     )

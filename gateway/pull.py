@@ -58,10 +58,15 @@ async def poll(node: Node, clients: Clients, body: Mapping[str, Any]) -> None:
     found = await partner(node, clients, organization, source).read(f"Task?{query}", "Task.rus")
 
     def note(work: Work) -> None:
-        for entry in found.resource.get("entry", []):
-            task = entry["resource"]
-            known = inbound.learn_of(work, organization, source, task["id"])
-            if known.status != task["status"]:
+        shown = {
+            entry["resource"]["id"]: entry["resource"]["status"] for entry in found.resource.get("entry", [])
+        }
+        for task_id in shown:
+            inbound.learn_of(work, organization, source, task_id)
+        for known in inbound.of_source(work, organization, source):
+            # What we hold open and the source shows no more is over, though nobody may tell us so.
+            still_open = known.status not in referral.FINAL and known.status != GONE
+            if still_open and shown.get(known.task_id) != known.status:
                 notify.pull_later(work, known)
 
     await in_store(node, note)

@@ -109,7 +109,7 @@ def read(path: Path) -> Settings:
         data=base / data["data"],
         node_key=base / data["node_key"],
         close_grace_minutes=data.get("close_grace_minutes", 24 * 60),
-        poll_minutes=data.get("poll_minutes", 60),
+        poll_minutes=data.get("poll_minutes", 15),
         body_limit=data.get("body_limit_bytes", 1024 * 1024),
         systems={name: _system(base, name, entry) for name, entry in data["systems"].items()},
         clients=tuple(_client(base, entry) for entry in data["clients"]),

@@ -22,7 +22,7 @@ from mappings.writers import Field, write_csv, write_hl7v2, write_json
 from profiles.document import DataPath, Document
 from profiles.outcome import Issue
 
-_FACTS = ("referral", "task", "resources", "local", "now", "message")
+_FACTS = ("referral", "source", "task", "resources", "local", "now", "message")
 _FORMATS = ("json", "csv", "hl7v2")
 
 Body = Callable[[Any, list[Problem]], bytes]

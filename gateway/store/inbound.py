@@ -59,10 +59,12 @@ def get(work: Work, inbound_id: str) -> Inbound | None:
 
 def all_of(work: Work) -> list[Inbound]:
     """Every inbound referral, newest change first."""
-    rows = work.tx.execute(
-        _columns().where(inbound.c.tenant == work.tenant).order_by(inbound.c.modified_at.desc())
-    )
-    return [Inbound(*row) for row in rows]
+    return _many(work)
+
+
+def of_source(work: Work, organization: str, source: str) -> list[Inbound]:
+    """What one partner has offered to one of our identities."""
+    return _many(work, inbound.c.organization == organization, inbound.c.source == source)
 
 
 def change(work: Work, inbound_id: str, **values: str | None) -> None:
@@ -108,6 +110,13 @@ def _between(work: Work, organization: str, source: str) -> tuple[Any, ...]:
 
 def _columns() -> Any:
     return select(*(inbound.c[name] for name in Inbound.__slots__))
+
+
+def _many(work: Work, *conditions: Any) -> list[Inbound]:
+    rows = work.tx.execute(
+        _columns().where(inbound.c.tenant == work.tenant, *conditions).order_by(inbound.c.modified_at.desc())
+    )
+    return [Inbound(*row) for row in rows]
 
 
 def _one(work: Work, *conditions: Any) -> Inbound | None:

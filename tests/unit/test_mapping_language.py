@@ -169,7 +169,7 @@ def test_a_table_in_which_two_words_become_one_code_is_not_read_backwards(tmp_pa
 @pytest.mark.parametrize(
     ("rendering", "told"),
     [
-        ("{name: t, csv: {a: {from: status}}}", "does not start with one of referral, task"),
+        ("{name: t, csv: {a: {from: status}}}", "does not start with one of referral, source, task"),
         ("{name: t, csv: {a: {from: local.order}}}", "is not a value that a record kind keeps under 'local'"),
         ("{name: t, csv: {a: task.status}}", "'task.status' is a field"),
         ("{name: t}", "needs exactly one of json, csv, hl7v2"),
