@@ -14,13 +14,20 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import msgspec
-from sqlalchemy import insert, select
+from sqlalchemy import bindparam, select
 
 from consent import Decision
 from gateway.store.schema import audit
 from gateway.store.work import Work
 
 FIRST = "0" * 64
+
+_LAST = (
+    select(audit.c.number, audit.c.hash)
+    .where(audit.c.tenant == bindparam("at_tenant"))
+    .order_by(audit.c.number.desc())
+    .limit(1)
+)
 
 Action = Literal["C", "R", "U", "D", "E"]
 _EVENT_TYPE = {"system": "http://terminology.hl7.org/CodeSystem/audit-event-type", "code": "rest"}
@@ -52,24 +59,17 @@ class Entry:
 
 def record(work: Work, entry: Entry) -> int:
     """Append `entry` in the caller's unit of work; returns its number in the chain."""
-    last = work.tx.execute(
-        select(audit.c.number, audit.c.hash)
-        .where(audit.c.tenant == work.tenant)
-        .order_by(audit.c.number.desc())
-        .limit(1)
-    ).one_or_none()
+    last = work.run(_LAST).one_or_none()
     number, previous = (last.number + 1, last.hash) if last else (1, FIRST)
     event = msgspec.json.encode(_event(entry, work.stamp)).decode()
-    work.tx.execute(
-        insert(audit).values(
-            tenant=work.tenant,
-            number=number,
-            referral_id=entry.referral_id,
-            previous=previous,
-            hash=_link(previous, event),
-            event=event,
-        )
-    )
+    row = {
+        "number": number,
+        "referral_id": entry.referral_id,
+        "previous": previous,
+        "hash": _link(previous, event),
+        "event": event,
+    }
+    work.add(audit, row)
     return int(number)
 
 

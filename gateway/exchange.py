@@ -28,8 +28,9 @@ from gateway.errors import Refused, refuse
 from gateway.judge import Denied, judge, permitted
 from gateway.node import Node
 from gateway.recording import Ask, or_refuse, record
-from gateway.store import consents, contents, inbound, received, referrals
-from gateway.store.referrals import Referral, Task
+from gateway.store import consents, contents, inbound, received, referrals, tasks
+from gateway.store.referrals import Referral
+from gateway.store.tasks import Task
 from gateway.store.work import Work
 from gateway.task_resource import WITHDRAWN, resulting_activity
 from gateway.view import disclosed_items, etag, find, view
@@ -128,7 +129,7 @@ class Exchange:
         needed: list[str] = []
         for organization in candidates:
             served = consent.served_names(resources, self.node.policy)
-            task = referrals.add_task(work, opened.id, organization, served)
+            task = tasks.add(work, opened.id, organization, served)
             decision = self._offer_if_permitted(ask, work, opened, task)
             decided += self._sentences(decision)
             if decision.permit:
@@ -140,7 +141,7 @@ class Exchange:
         decision = judge(self.node, work, found, task).decision
         record(work, ask, "decide", "E", found, task, decision, refused=not decision.permit)
         if decision.permit:
-            offered = referrals.change_task(work, task, "requested", {})
+            offered = tasks.change(work, task, "requested", {})
             referrals.set_state(work, found.id, "offered")
             notify.announce(work, found, offered)
         return decision
@@ -169,7 +170,7 @@ class Exchange:
 
         def step(work: Work) -> list[Mapping[str, Any]]:
             seen = []
-            for task in referrals.tasks_for(work, ask.identity.organization, ask.agent):
+            for task in tasks.for_owner(work, ask.identity.organization, ask.agent):
                 found = referrals.get(work, task.referral_id)
                 judged = judge(self.node, work, found, task) if found else None
                 if found is None or judged is None or not judged.decision.permit:
@@ -220,7 +221,7 @@ class Exchange:
         if found := errors(validate(wanted, canonical.REFERRAL_TASK)):
             raise Refused(422, found)
         detail = {name: wanted[name] for name in referral.OWNER_ELEMENTS[1:] if name in wanted}
-        return referrals.change_task(work, task, wanted["status"], detail)
+        return tasks.change(work, task, wanted["status"], detail)
 
     def add_procedure(self, ask: Ask, wanted: Mapping[str, Any], key: str | None) -> Answer:
         """A Procedure that the owner did for the referral, kept with it and listed in `Task.output`."""
@@ -236,10 +237,10 @@ class Exchange:
                 return Answer(wanted, "", 201, f"Procedure/{again['procedure']}")
             if judged.decision.view != "dossier":
                 raise refuse(409, "business-rule", "A Procedure belongs to an accepted, open referral.")
-            made = referrals.add_pointer(work, task.id, f"Procedure/{uuid4()}")
+            made = tasks.add_address(work, task.id, f"Procedure/{uuid4()}")
             contents.put(work, about.id, f"Procedure/{made}", wanted)
             output = [*task.detail.get("output", []), resulting_activity(made)]
-            changed = referrals.change_task(work, task, task.status, {**task.detail, "output": output})
+            changed = tasks.change(work, task, task.status, {**task.detail, "output": output})
             if key:
                 received.remember(work, ask.agent, key, said, about.id, {"procedure": made})
             record(work, ask, "create", "C", about, changed, judged.decision)
@@ -274,7 +275,7 @@ class Exchange:
             record(work, ask, "create", "C", details={"consent": consent_id})
             receipts = []
             for held in referrals.unfinished_of_person(work, subject):
-                for task in referrals.tasks_of(work, held.id):
+                for task in tasks.of_referral(work, held.id):
                     if task.status == "draft":
                         decision = self._offer_if_permitted(ask, work, held, task)
                         state = "offered" if decision.permit else "held"
@@ -297,7 +298,7 @@ class Exchange:
             return [
                 found.id
                 for found in referrals.unfinished_of_person(work, held.subject_digest)
-                for task in referrals.tasks_of(work, found.id)
+                for task in tasks.of_referral(work, found.id)
                 if self._cancelled(ask, work, found, task)
             ]
 
@@ -318,14 +319,14 @@ class Exchange:
             found = referrals.get(work, referral_id)
             if found is None:
                 raise refuse(404, "not-found", "No referral with this id was sent from here.")
-            for task in referrals.tasks_of(work, found.id):
+            for task in tasks.of_referral(work, found.id):
                 referral.check_transition(task.status, "cancelled", "requester", WITHDRAWN)
                 record(work, ask, "update", "U", found, task)
                 self._cancel(work, found, task)
 
     def _cancel(self, work: Work, found: Referral, task: Task) -> None:
         """Cancel with the same neutral reason whatever the cause, so that the cause is not told."""
-        cancelled = referrals.change_task(work, task, "cancelled", {"statusReason": WITHDRAWN})
+        cancelled = tasks.change(work, task, "cancelled", {"statusReason": WITHDRAWN})
         self._after_change(work, found, cancelled)
         if task.status != "draft":
             notify.announce(work, found, cancelled)
@@ -378,6 +379,7 @@ class Exchange:
             for found in referrals.closed_before(work, stamp(work.now - grace)):
                 if not outbox.pending(work, notify.write_back_lane(found.id)):
                     contents.forget(work, found.id)
+                    tasks.forget_details(work, found.id)
                     referrals.start_erasing(work, found.id)
                     audit.record(work, audit.Entry("erase", "D", "node", referral_id=found.id))
             erasing = referrals.in_state(work, "erasing")
@@ -397,7 +399,7 @@ class Exchange:
             {"referral": found.id, "task": task.id, "status": task.status, "version": task.version},
         )
         if task.status in referral.FINAL:
-            referrals.set_state(work, found.id, "closed")
+            referrals.close(work, found.id)
 
     def _sentences(self, decision: Decision) -> tuple[str, ...]:
         return tuple(consent.sentences(decision, self._names()))

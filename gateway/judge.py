@@ -11,7 +11,8 @@ from consent import CompiledConsent, Decision, Facts, Party
 from gateway.errors import Refused, not_found
 from gateway.node import Node
 from gateway.store import consents, contents, referrals
-from gateway.store.referrals import Referral, Task
+from gateway.store.referrals import Referral
+from gateway.store.tasks import Task
 from gateway.store.work import Work
 
 

@@ -15,10 +15,11 @@ from gateway.judge import judge
 from gateway.node import Node
 from gateway.outbox import GiveUp
 from gateway.sending import Clients, Gone, Stopped, partner
-from gateway.store import inbound, referrals, subscriptions
+from gateway.store import referrals, subscribed, subscriptions, tasks
 from gateway.store.inbound import Inbound
-from gateway.store.referrals import Referral, Task
+from gateway.store.referrals import Referral
 from gateway.store.subscriptions import Subscription
+from gateway.store.tasks import Task
 from gateway.store.work import Work
 
 NOTIFICATIONS = "/notifications"
@@ -66,12 +67,12 @@ def pull_later(work: Work, known: Inbound) -> None:
 
 def note_event(work: Work, organization: str, source: str, event: notification.Event) -> None:
     """Note the number of an event that arrived; after a gap, ask the source for everything open."""
-    seen = inbound.subscribed(work, organization, source)
+    seen = subscribed.find(work, organization, source)
     if seen is None or event.number is None or seen[0] not in (None, event.subscription_id):
         return
     last = seen[1]
     if event.number > last:
-        inbound.note_subscription(work, organization, source, last_event=event.number)
+        subscribed.heard(work, organization, source, event.number)
     if event.number > last + 1:
         body = {"organization": organization, "source": source}
         outbox.post(work, "poll", poll_lane(organization, source), body)
@@ -108,7 +109,7 @@ async def send_event(node: Node, clients: Clients, body: Mapping[str, Any]) -> N
 def _event(node: Node, body: Mapping[str, Any]) -> tuple[Subscription, dict[str, Any]] | None:
     with node.store.work() as work:
         one = subscriptions.get(work, body["subscription"])
-        task = referrals.get_task(work, body["task"])
+        task = tasks.get(work, body["task"])
         found = referrals.get(work, task.referral_id) if task else None
         if one is None or task is None or found is None:
             return None

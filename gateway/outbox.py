@@ -15,11 +15,41 @@ from typing import Any, Literal
 from uuid import uuid4
 
 import msgspec
-from sqlalchemy import delete, func, insert, select, update
+from sqlalchemy import bindparam, delete, func, select, update
 
 from gateway.clock import stamp
 from gateway.store.schema import outbox
 from gateway.store.work import Work
+
+_earlier = outbox.alias("earlier")
+_DUE = (
+    select(outbox)
+    .where(
+        outbox.c.tenant == bindparam("at_tenant"),
+        outbox.c.gave_up.is_(None),
+        outbox.c.due_at <= bindparam("moment"),
+        outbox.c.leased_until.is_(None) | (outbox.c.leased_until < bindparam("moment")),
+        outbox.c.number
+        == select(func.min(_earlier.c.number))
+        .where(
+            _earlier.c.tenant == outbox.c.tenant,
+            _earlier.c.lane == outbox.c.lane,
+            _earlier.c.gave_up.is_(None),
+        )
+        .scalar_subquery(),
+    )
+    .order_by(outbox.c.due_at)
+    .limit(bindparam("most"))
+)
+_PENDING = (
+    select(func.count())
+    .select_from(outbox)
+    .where(
+        outbox.c.tenant == bindparam("at_tenant"),
+        outbox.c.lane == bindparam("wanted"),
+        outbox.c.gave_up.is_(None),
+    )
+)
 
 Kind = Literal["handshake", "notify", "write-back", "subscribe", "poll", "pull", "answer"]
 
@@ -66,39 +96,19 @@ class Posted:
 
 def post(work: Work, kind: Kind, lane: str, body: Mapping[str, Any]) -> None:
     """Write an entry in the caller's unit of work."""
-    work.tx.execute(
-        insert(outbox).values(
-            tenant=work.tenant,
-            lane=lane,
-            kind=kind,
-            body=msgspec.json.encode(body).decode(),
-            attempts=0,
-            due_at=work.stamp,
-        )
-    )
+    row = {
+        "lane": lane,
+        "kind": kind,
+        "body": msgspec.json.encode(body).decode(),
+        "attempts": 0,
+        "due_at": work.stamp,
+    }
+    work.add(outbox, row)
 
 
 def lease(work: Work, limit: int) -> list[Posted]:
     """Take up to `limit` entries that are due and first in their lane. A lease ends by itself."""
-    earlier = outbox.alias("earlier")
-    first_in_lane = (
-        select(func.min(earlier.c.number))
-        .where(earlier.c.tenant == work.tenant, earlier.c.lane == outbox.c.lane, earlier.c.gave_up.is_(None))
-        .scalar_subquery()
-    )
-    free = outbox.c.leased_until.is_(None) | (outbox.c.leased_until < work.stamp)
-    rows = work.tx.execute(
-        select(outbox)
-        .where(
-            outbox.c.tenant == work.tenant,
-            outbox.c.gave_up.is_(None),
-            outbox.c.due_at <= work.stamp,
-            free,
-            outbox.c.number == first_in_lane,
-        )
-        .order_by(outbox.c.due_at)
-        .limit(limit)
-    ).all()
+    rows = work.run(_DUE, moment=work.stamp, most=limit).all()
     fence = uuid4().hex
     if rows:
         work.tx.execute(
@@ -139,13 +149,7 @@ def backoff(attempts: int) -> timedelta:
 
 def pending(work: Work, lane: str) -> int:
     """How many entries of a lane are still to be done."""
-    return int(
-        work.tx.execute(
-            select(func.count())
-            .select_from(outbox)
-            .where(outbox.c.tenant == work.tenant, outbox.c.lane == lane, outbox.c.gave_up.is_(None))
-        ).scalar_one()
-    )
+    return int(work.run(_PENDING, wanted=lane).scalar_one())
 
 
 def dead_letters(work: Work) -> list[tuple[int, str, str]]:

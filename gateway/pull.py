@@ -17,7 +17,7 @@ from gateway import notification, notify, outbox, referral
 from gateway.node import Node
 from gateway.outbox import GiveUp, Later
 from gateway.sending import Clients, Gone, Partner, Stopped, partner
-from gateway.store import inbound
+from gateway.store import inbound, subscribed
 from gateway.store.inbound import Inbound
 from gateway.store.work import Work
 from gateway.task_resource import WITHDRAWN
@@ -45,7 +45,7 @@ async def subscribe(node: Node, clients: Clients, body: Mapping[str, Any]) -> No
     made = str(msgspec.json.decode(answer.body)["id"])
 
     def note(work: Work) -> None:
-        inbound.note_subscription(work, organization, source, subscription_id=made)
+        subscribed.granted(work, organization, source, made)
         outbox.post(work, "poll", notify.poll_lane(organization, source), body)
 
     await in_store(node, note)

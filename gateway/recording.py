@@ -11,7 +11,8 @@ from gateway import audit
 from gateway.errors import Refused
 from gateway.judge import Denied
 from gateway.node import Identity
-from gateway.store.referrals import Referral, Task
+from gateway.store.referrals import Referral
+from gateway.store.tasks import Task
 from gateway.store.work import Store, Work
 
 T = TypeVar("T")

@@ -9,7 +9,7 @@ from typing import Any
 from consent import named
 from gateway import audit, outbox
 from gateway.node import Node
-from gateway.store import inbound, referrals
+from gateway.store import inbound, referrals, tasks
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,7 @@ def lines(node: Node) -> list[Line]:
                 task.last_modified,
             )
             for found in referrals.all_of(work)
-            for task in referrals.tasks_of(work, found.id)
+            for task in tasks.of_referral(work, found.id)
         ]
         took = [
             Line(one.id, "received", one.source, one.expected or one.status or "announced", one.modified_at)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from gateway.store.referrals import Referral, Task
+from gateway.store.referrals import Referral
+from gateway.store.tasks import Task
 from profiles import canonical
 
 _FULFILL = {"coding": [{"system": "http://hl7.org/fhir/CodeSystem/task-code", "code": "fulfill"}]}

@@ -13,8 +13,9 @@ from gateway.errors import not_found
 from gateway.judge import Judged
 from gateway.node import Node
 from gateway.recording import Ask
-from gateway.store import referrals
-from gateway.store.referrals import Referral, Task
+from gateway.store import referrals, tasks
+from gateway.store.referrals import Referral
+from gateway.store.tasks import Task
 from gateway.store.work import Work
 from gateway.task_resource import task_resource
 
@@ -33,9 +34,9 @@ def find(work: Work, ask: Ask, resource_type: str, resource_id: str) -> tuple[Re
     pointed = (
         (resource_id, "Task")
         if resource_type == "Task"
-        else referrals.pointed_at(work, resource_type, resource_id)
+        else tasks.pointed_at(work, resource_type, resource_id)
     )
-    task = referrals.get_task(work, pointed[0]) if pointed else None
+    task = tasks.get(work, pointed[0]) if pointed else None
     found = referrals.get(work, task.referral_id) if task else None
     if (
         pointed is None
@@ -51,7 +52,7 @@ def find(work: Work, ask: Ask, resource_type: str, resource_id: str) -> tuple[Re
 
 def view(node: Node, work: Work, found: Referral, task: Task, judged: Judged) -> View:
     """Everything that this decision lets the Task's owner see, built up from the allow-list."""
-    addresses = referrals.pointers(work, task.id)
+    addresses = tasks.addresses(work, task.id)
     disclosed = consent.minimise(judged.resources, judged.decision, node.policy, addresses)
     inputs = [name for name in disclosed.resources if name not in ("Patient", "ServiceRequest")]
     shown = task_resource(found, task, addresses, inputs)

@@ -10,7 +10,7 @@ from gateway.exchange import Exchange
 from gateway.node import Node
 from gateway.outbox import Done, GiveUp, Later, Outcome, Posted
 from gateway.sending import Clients, Stopped
-from gateway.store import inbound
+from gateway.store import subscribed
 
 log = logging.getLogger("waymeet.worker")
 
@@ -88,8 +88,8 @@ class Worker:
                 for partner in self._node.partners(organization):
                     body = {"organization": organization, "source": partner.organization}
                     lane = notify.poll_lane(organization, partner.organization)
-                    if inbound.subscribed(work, organization, partner.organization) is None:
-                        inbound.ask_to_subscribe(work, organization, partner.organization)
+                    if subscribed.find(work, organization, partner.organization) is None:
+                        subscribed.asking(work, organization, partner.organization)
                         outbox.post(work, "subscribe", lane, body)
                     elif not outbox.pending(work, lane):
                         outbox.post(work, "poll", lane, body)

@@ -16,7 +16,7 @@ from gateway.client import PeerClient, PeerError, PeerUnavailable
 from gateway.node import Node
 from gateway.outbox import GiveUp, Later
 from gateway.sending import Stopped, succeeded
-from gateway.store import contents, referrals
+from gateway.store import contents, referrals, tasks
 from mappings import RecordError
 
 
@@ -29,7 +29,7 @@ async def send(node: Node, client: PeerClient, body: Mapping[str, Any]) -> None:
 def _change_of_task(node: Node, body: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
     with node.store.work() as work:
         found = referrals.get(work, body["referral"])
-        task = referrals.get_task(work, body["task"])
+        task = tasks.get(work, body["task"])
         record = contents.get(work, body["referral"], referrals.RECORD)
     if found is None or task is None or record is None:
         raise Stopped(GiveUp("the referral's content is gone"))

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Callable
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -17,6 +18,20 @@ from gateway.store.work import Work
 
 T = TypeVar("T")
 NODES = (HOSPITAL, PANTRY, SHELTER)
+
+
+@contextmanager
+def running(folder: Path, between: Callable[[str, int], int] | None = None) -> Iterator[Network]:
+    """The three nodes, started and stopped side by side, once each has found its partners."""
+    network = Network(folder, between)
+    with ThreadPoolExecutor(len(NODES)) as pool:
+        try:
+            list(pool.map(network.start, NODES))
+            settle(network)
+            yield network
+        finally:
+            list(pool.map(lambda name: network.processes[name].stop(), NODES))
+            network.stop()
 
 
 def eventually(look: Callable[[], T], what: str, seconds: float = 15.0) -> T:

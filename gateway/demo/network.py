@@ -28,7 +28,7 @@ from gateway.demo.processes import NodeProcess
 from gateway.exchange import Exchange
 from gateway.node import Node
 from gateway.recording import Ask
-from gateway.store import referrals
+from gateway.store import tasks
 
 
 class Refusal(Exception):  # noqa: N818 - an answer
@@ -116,7 +116,7 @@ class Network:
     def task_of(self, name: str, referral: str) -> str:
         """The id of a referral's Task at its source."""
         with self._opened(name) as node, node.store.work() as work:
-            return referrals.tasks_of(work, referral)[-1].id
+            return tasks.of_referral(work, referral)[-1].id
 
     def read_as(self, reader: str, source: str, path: str, scope: str) -> client.Answer:
         """What one node gets when it asks another, with its own key and a token for it."""

@@ -2,28 +2,30 @@
 
 from __future__ import annotations
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import bindparam, select, update
 
 from gateway.store.schema import mark
 from gateway.store.work import Work
 
 DIRECTORY = "directory-sequence"
 
+_GET = select(mark.c.value).where(mark.c.tenant == bindparam("at_tenant"), mark.c.name == bindparam("named"))
+_RAISE = (
+    update(mark)
+    .where(mark.c.tenant == bindparam("at_tenant"), mark.c.name == bindparam("named"))
+    .values(value=bindparam("value"))
+)
+
 
 def highest(work: Work, name: str) -> int:
     """The highest value ever noted; 0 if none."""
-    found = work.tx.execute(
-        select(mark.c.value).where(mark.c.tenant == work.tenant, mark.c.name == name)
-    ).scalar()
-    return found or 0
+    return work.run(_GET, named=name).scalar() or 0
 
 
 def note(work: Work, name: str, value: int) -> None:
     """Note a value if it is the highest yet."""
     known = highest(work, name)
     if known == 0:
-        work.tx.execute(insert(mark).values(tenant=work.tenant, name=name, value=value))
+        work.add(mark, {"name": name, "value": value})
     elif value > known:
-        work.tx.execute(
-            update(mark).where(mark.c.tenant == work.tenant, mark.c.name == name).values(value=value)
-        )
+        work.run(_RAISE, named=name, value=value)

@@ -7,11 +7,23 @@ from collections.abc import Mapping
 from typing import Any
 
 import msgspec
-from sqlalchemy import delete, insert, select
+from sqlalchemy import bindparam, delete, select
 
 from gateway.errors import refuse
 from gateway.store.schema import assertion, received
 from gateway.store.work import Work
+
+_FIRST = select(received.c.body_digest, received.c.answer).where(
+    received.c.tenant == bindparam("at_tenant"), received.c.key_digest == bindparam("key")
+)
+_SEEN = select(assertion.c.jti).where(
+    assertion.c.tenant == bindparam("at_tenant"),
+    assertion.c.issuer == bindparam("of_issuer"),
+    assertion.c.jti == bindparam("of_jti"),
+)
+_FORGET_EXPIRED = delete(assertion).where(
+    assertion.c.tenant == bindparam("at_tenant"), assertion.c.expires < bindparam("before")
+)
 
 
 def first_answer(work: Work, channel: str, key: str, body: bytes) -> dict[str, Any] | None:
@@ -19,11 +31,7 @@ def first_answer(work: Work, channel: str, key: str, body: bytes) -> dict[str, A
 
     Raises Refused (409) when the key was used before with another body.
     """
-    row = work.tx.execute(
-        select(received.c.body_digest, received.c.answer).where(
-            received.c.tenant == work.tenant, received.c.key_digest == work.vault.digest(channel, key)
-        )
-    ).one_or_none()
+    row = work.run(_FIRST, key=work.vault.digest(channel, key)).one_or_none()
     if row is None:
         return None
     if row.body_digest != _body_digest(work, body):
@@ -41,29 +49,22 @@ def remember(
     work: Work, channel: str, key: str, body: bytes, owner_id: str, answer: Mapping[str, Any]
 ) -> None:
     """Keep the first answer (ids and codes only) for when the same record comes again."""
-    work.tx.execute(
-        insert(received).values(
-            tenant=work.tenant,
-            key_digest=work.vault.digest(channel, key),
-            body_digest=_body_digest(work, body),
-            owner_id=owner_id,
-            answer=msgspec.json.encode(answer).decode(),
-            at=work.stamp,
-        )
-    )
+    row = {
+        "key_digest": work.vault.digest(channel, key),
+        "body_digest": _body_digest(work, body),
+        "owner_id": owner_id,
+        "answer": msgspec.json.encode(answer).decode(),
+        "at": work.stamp,
+    }
+    work.add(received, row)
 
 
 def remember_assertion(work: Work, issuer: str, jti: str, expires: int) -> bool:
     """Whether a client assertion's `jti` is seen for the first time; durable once the work is done."""
-    work.tx.execute(delete(assertion).where(assertion.c.expires < int(work.now.timestamp()) - 60))
-    seen = work.tx.execute(
-        select(assertion.c.jti).where(
-            assertion.c.tenant == work.tenant, assertion.c.issuer == issuer, assertion.c.jti == jti
-        )
-    ).scalar()
-    if seen is not None:
+    work.run(_FORGET_EXPIRED, before=int(work.now.timestamp()) - 60)
+    if work.run(_SEEN, of_issuer=issuer, of_jti=jti).scalar() is not None:
         return False
-    work.tx.execute(insert(assertion).values(tenant=work.tenant, issuer=issuer, jti=jti, expires=expires))
+    work.add(assertion, {"issuer": issuer, "jti": jti, "expires": expires})
     return True
 
 

@@ -5,19 +5,21 @@ Event numbers are given inside the transaction of the event, so they follow comm
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import asdict, dataclass
 from uuid import uuid4
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import bindparam, select, update
 
 from gateway.store.schema import subscription, subscription_event
 from gateway.store.work import Work
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Subscription:
-    """A partner's standing wish to be told. `organization` is our identity that it asked."""
+    """A partner's standing wish to be told. `organization` is our identity that it asked.
+
+    status: requested, active, error, off. events: how many there have been.
+    """
 
     id: str
     organization: str
@@ -27,77 +29,60 @@ class Subscription:
     events: int
 
 
+_ALL = select(*(subscription.c[name] for name in Subscription.__dataclass_fields__)).where(
+    subscription.c.tenant == bindparam("at_tenant")
+)
+_GET = _ALL.where(subscription.c.id == bindparam("wanted"))
+_OF_SUBSCRIBER = _ALL.where(
+    subscription.c.organization == bindparam("ours"), subscription.c.subscriber == bindparam("theirs")
+)
+_ONE = update(subscription).where(
+    subscription.c.tenant == bindparam("at_tenant"), subscription.c.id == bindparam("wanted")
+)
+_SET_STATUS = _ONE.values(status=bindparam("status"))
+_COUNT = _ONE.values(events=bindparam("events"))
+_EVENT_TIME = select(subscription_event.c.at).where(
+    subscription_event.c.tenant == bindparam("at_tenant"),
+    subscription_event.c.subscription_id == bindparam("wanted"),
+    subscription_event.c.number == bindparam("numbered"),
+)
+
+
 def subscribe(work: Work, organization: str, subscriber: str, endpoint: str) -> tuple[Subscription, bool]:
     """The Subscription of this subscriber and endpoint, and whether it is new. Asking twice makes one."""
-    known = _many(
-        work,
-        subscription.c.organization == organization,
-        subscription.c.subscriber == subscriber,
-        subscription.c.endpoint == endpoint,
-    )
-    if known:
-        return known[0], False
+    for known in of_subscriber(work, organization, subscriber):
+        if known.endpoint == endpoint:
+            return known, False
     made = Subscription(str(uuid4()), organization, subscriber, endpoint, "requested", 0)
-    work.tx.execute(
-        insert(subscription).values(
-            tenant=work.tenant, **{name: getattr(made, name) for name in Subscription.__slots__}
-        )
-    )
+    work.add(subscription, asdict(made))
     return made, True
 
 
 def get(work: Work, subscription_id: str) -> Subscription | None:
     """One Subscription."""
-    return next(iter(_many(work, subscription.c.id == subscription_id)), None)
+    row = work.run(_GET, wanted=subscription_id).one_or_none()
+    return Subscription(*row) if row else None
 
 
 def of_subscriber(work: Work, organization: str, subscriber: str) -> list[Subscription]:
     """A subscriber's Subscriptions at one of our identities."""
-    return _many(work, subscription.c.organization == organization, subscription.c.subscriber == subscriber)
+    return [Subscription(*row) for row in work.run(_OF_SUBSCRIBER, ours=organization, theirs=subscriber)]
 
 
 def set_status(work: Work, subscription_id: str, status: str) -> None:
     """Mark a Subscription active, in error or off."""
-    work.tx.execute(
-        update(subscription)
-        .where(subscription.c.tenant == work.tenant, subscription.c.id == subscription_id)
-        .values(status=status)
-    )
+    work.run(_SET_STATUS, wanted=subscription_id, status=status)
 
 
 def number_event(work: Work, found: Subscription, task_id: str) -> int:
     """The next event of a Subscription, about one Task; returns its number."""
     number = found.events + 1
-    work.tx.execute(
-        insert(subscription_event).values(
-            tenant=work.tenant, subscription_id=found.id, number=number, task_id=task_id, at=work.stamp
-        )
-    )
-    work.tx.execute(
-        update(subscription)
-        .where(subscription.c.tenant == work.tenant, subscription.c.id == found.id)
-        .values(events=number)
-    )
+    row = {"subscription_id": found.id, "number": number, "task_id": task_id, "at": work.stamp}
+    work.add(subscription_event, row)
+    work.run(_COUNT, wanted=found.id, events=number)
     return number
 
 
 def event_time(work: Work, subscription_id: str, number: int) -> str:
     """When an event happened."""
-    return str(
-        work.tx.execute(
-            select(subscription_event.c.at).where(
-                subscription_event.c.tenant == work.tenant,
-                subscription_event.c.subscription_id == subscription_id,
-                subscription_event.c.number == number,
-            )
-        ).scalar_one()
-    )
-
-
-def _many(work: Work, *conditions: Any) -> list[Subscription]:
-    rows = work.tx.execute(
-        select(*(subscription.c[name] for name in Subscription.__slots__)).where(
-            subscription.c.tenant == work.tenant, *conditions
-        )
-    )
-    return [Subscription(*row) for row in rows]
+    return str(work.run(_EVENT_TIME, wanted=subscription_id, numbered=number).scalar_one())

@@ -14,13 +14,14 @@ from pathlib import Path
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from sqlalchemy import Column, LargeBinary, MetaData, String, Table, delete, insert, select
+from sqlalchemy import Column, LargeBinary, MetaData, String, Table, bindparam, delete, insert, select
 
 from gateway import fhir_json
 from gateway.store.database import sqlite_engine
 
 KEY_BYTES = 32
 NONCE_BYTES = 12
+KEYS_IN_MEMORY = 256
 
 _metadata = MetaData()
 _content_key = Table(
@@ -29,6 +30,15 @@ _content_key = Table(
     Column("tenant", String, primary_key=True),
     Column("owner_id", String, primary_key=True),
     Column("wrapped", LargeBinary, nullable=False),
+)
+
+
+# Built once: building a statement costs more than running it.
+_WRAPPED = select(_content_key.c.wrapped).where(
+    _content_key.c.tenant == bindparam("tenant"), _content_key.c.owner_id == bindparam("owner")
+)
+_DESTROY = delete(_content_key).where(
+    _content_key.c.tenant == bindparam("tenant"), _content_key.c.owner_id == bindparam("owner")
 )
 
 
@@ -52,9 +62,12 @@ class Vault:
             raise ValueError("the node key must be 32 bytes")
         self._engine = sqlite_engine(path)
         _metadata.create_all(self._engine)
+        # A look-up is one statement: no write lock, no transaction of its own.
+        self._reading = self._engine.execution_options(isolation_level="AUTOCOMMIT")
         self._wrap = AESGCM(node_key)
         self._digest_key = hmac.digest(node_key, b"waymeet digest " + tenant.encode(), "sha256")
         self._tenant = tenant
+        self._lately: dict[str, bytes] = {}
 
     def create(self, owner_id: str) -> None:
         """Make the key of a new owner; it is durable when this returns."""
@@ -84,11 +97,8 @@ class Vault:
     def destroy(self, owner_id: str) -> None:
         """Destroy the owner's key, in the write-ahead log too: what it sealed is gone when this returns."""
         with self._engine.begin() as connection:
-            connection.execute(
-                delete(_content_key).where(
-                    _content_key.c.tenant == self._tenant, _content_key.c.owner_id == owner_id
-                )
-            )
+            connection.execute(_DESTROY, {"tenant": self._tenant, "owner": owner_id})
+        self._lately.pop(owner_id, None)
         log = self._engine.raw_connection()
         try:
             log.cursor().execute("PRAGMA wal_checkpoint(TRUNCATE)")
@@ -109,12 +119,19 @@ class Vault:
         self._engine.dispose()
 
     def _key(self, owner_id: str) -> bytes:
-        with self._engine.begin() as connection:
-            wrapped = connection.execute(
-                select(_content_key.c.wrapped).where(
-                    _content_key.c.tenant == self._tenant, _content_key.c.owner_id == owner_id
-                )
-            ).scalar()
+        """An owner's key, from memory if it was used lately. Rows are deleted before their key is destroyed,
+        so a key that another process has destroyed finds nothing here that it could still open.
+        """
+        known = self._lately.get(owner_id)
+        if known is None:
+            known = self._lately[owner_id] = self._unwrapped(owner_id)
+            while len(self._lately) > KEYS_IN_MEMORY:
+                self._lately.pop(next(iter(self._lately)), None)
+        return known
+
+    def _unwrapped(self, owner_id: str) -> bytes:
+        with self._reading.connect() as connection:
+            wrapped = connection.execute(_WRAPPED, {"tenant": self._tenant, "owner": owner_id}).scalar()
         if wrapped is None:
             raise Erased(owner_id)
         try:

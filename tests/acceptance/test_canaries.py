@@ -1,4 +1,4 @@
-"""Every field of the shelter's records is a canary: none but the permitted ones is found where it must not be.
+"""Every field of the shelter's records is a canary; only the permitted ones are found, where they may be.
 
 Searched: every byte that the shelter's node sent to partners, every file of the three nodes (while the
 dossier was open, at the end, and after stopping), every row of their stores, and every refusal.

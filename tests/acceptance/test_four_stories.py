@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from uuid import uuid4
 
 import pytest
-from happenings import answer_files, audit_is_whole, case_of, look_into, offer_after, settle
+from happenings import answer_files, audit_is_whole, case_of, look_into, offer_after, running, settle
 from partner_calls import door, partner
 from sample_records import (
     hospital_consent,
@@ -19,7 +19,7 @@ from sample_records import (
 
 from gateway.demo.agencies import ALIAS, HOSPITAL, PANTRY, SHELTER, organization
 from gateway.demo.network import Network, Refusal
-from gateway.store import contents, inbound, referrals
+from gateway.store import contents, inbound, tasks
 from gateway.store.work import Work
 
 HIDDEN_IN_THE_ROW = (
@@ -31,10 +31,9 @@ NAMES_OF_THE_SHELTER = ("Safe Haven", "safe-haven", "shelter", "violence", "vict
 
 @pytest.fixture(scope="module")
 def network(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Network]:
-    with Network(tmp_path_factory.mktemp("network")) as running:
-        settle(running)
-        yield running
-        audit_is_whole(running)
+    with running(tmp_path_factory.mktemp("network")) as started:
+        yield started
+        audit_is_whole(started)
 
 
 def segments(message: bytes) -> dict[str, list[str]]:
@@ -226,7 +225,7 @@ def test_without_a_release_nothing_leaves_and_the_shelter_is_told_what_is_needed
 def test_no_address_of_a_held_referral_tells_that_it_is_there(network: Network) -> None:
     sent = held_referral(network, 3002, HOSPITAL)
     task_id = network.task_of(SHELTER, str(sent["referral"]))
-    for name, found in look_into(network, SHELTER, lambda work: referrals.pointers(work, task_id)).items():
+    for name, found in look_into(network, SHELTER, lambda work: tasks.addresses(work, task_id)).items():
         resource_type = name.partition("/")[0]
         if resource_type in ("ServiceRequest", "Patient", "Observation", "DocumentReference"):
             assert_unknown(network, HOSPITAL, f"{resource_type}/{found}", f"system/{resource_type}.r")
@@ -303,7 +302,7 @@ def read_task(network: Network, source: str, inbound_id: str) -> dict[str, objec
 
 def source_referral(network: Network, source: str, task_id: str) -> str:
     def find(work: Work) -> str:
-        task = referrals.get_task(work, task_id)
+        task = tasks.get(work, task_id)
         assert task is not None
         return task.referral_id
 

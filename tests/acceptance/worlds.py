@@ -15,7 +15,7 @@ from pathlib import Path
 from urllib.parse import unquote_plus
 from uuid import uuid4
 
-from happenings import NODES, case_of, look_into, offer_after, settle
+from happenings import NODES, case_of, look_into, offer_after, running, settle
 from partner_calls import Door, partner
 from recorder import _JWT, Connection, Recorder, jwt_parts, messages
 from sample_records import shelter_release, shelter_row
@@ -56,9 +56,8 @@ def run(
     """
     recorder = Recorder()
     began = datetime.now(UTC)
-    with Network(folder, between=recorder.between) as network:
-        try:
-            settle(network)
+    try:
+        with running(folder, recorder.between) as network:
             case = _story_2(network, released)
             files = _files(network, "while the dossier is open")
             network.answer(str(case["referral"]), "completed", outcome="need met", service="food")
@@ -68,9 +67,8 @@ def run(
             settle(network)
             files |= _files(network, "at the end")
             rows = {name: look_into(network, name, _rows) for name in NODES}
-        finally:
-            network.stop()
-            recorder.close()
+    finally:
+        recorder.close()
     files |= _files(network, "after stopping")
     wire = [one for connection in recorder.connections if (one := _from_shelter(connection))]
     return Seen(
