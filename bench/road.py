@@ -17,7 +17,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from gateway import cli_consent, settings
+from gateway import cli_consent, permission, settings
 from gateway.demo.agencies import ALIAS, HOSPITAL, PANTRY, SHELTER, found, organization
 from gateway.demo.stories import RECORDS
 from gateway.exchange import Exchange
@@ -39,7 +39,7 @@ def main() -> None:
         exchange = Exchange(node)
         ours = Ask("bench", node.home, "bench")
         answers = json.loads((RECORDS / "1-consent.json").read_bytes())
-        exchange.record_consent(ours, cli_consent.build(told, answers))
+        permission.record_consent(node, ours, cli_consent.build(told, answers))
         record = (RECORDS / "1-hospital.hl7").read_bytes()
         numbers = iter(range(10_000, 99_999))
 

@@ -7,22 +7,12 @@ reader who the person turned to.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Final
+from collections.abc import Iterable
+from typing import Final
 
+from consent.regimes import LABELS, Regime
 from profiles.canonical import ACT_CODE, CONFIDENTIALITY, OBSERVATION_VALUE
 
-if TYPE_CHECKING:
-    from consent.regimes import Regime
-
-# The labels a regime may give, with their code systems.
-CODES: Final[Mapping[str, str]] = {
-    "N": CONFIDENTIALITY,
-    "R": CONFIDENTIALITY,
-    "V": CONFIDENTIALITY,
-    "SDV": ACT_CODE,
-    "PERSISTLABEL": ACT_CODE,
-}
 _RESTRICTED: Final = (CONFIDENTIALITY, "R")
 
 
@@ -45,6 +35,6 @@ def provenance(kinds: frozenset[str], regimes: Iterable[Regime]) -> tuple[tuple[
     A kind that no regime speaks of is restricted until one does.
     """
     found = dict.fromkeys(
-        (CODES[label], label) for regime in regimes if regime.applies_to & kinds for label in regime.labels
+        (LABELS[label], label) for regime in regimes if regime.applies_to & kinds for label in regime.labels
     )
     return tuple(found) or (_RESTRICTED,)

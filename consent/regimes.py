@@ -9,11 +9,19 @@ from typing import Any, Final, Literal
 
 from consent.elements import ELEMENTS
 from consent.items import SCHEMAS, ItemTable
-from consent.labels import CODES
-from profiles.canonical import ACT_REASON
+from profiles.canonical import ACT_CODE, ACT_REASON, CONFIDENTIALITY
 from profiles.document import Document, load, read_schema
 from profiles.outcome import Issue
 from profiles.terminology import known, subsumes
+
+# The labels a regime may give, with their code systems.
+LABELS: Final[Mapping[str, str]] = {
+    "N": CONFIDENTIALITY,
+    "R": CONFIDENTIALITY,
+    "V": CONFIDENTIALITY,
+    "SDV": ACT_CODE,
+    "PERSISTLABEL": ACT_CODE,
+}
 
 Requirement = Literal["required", "opt-out", "not-required"]
 
@@ -121,7 +129,7 @@ def _unknown_terms(document: Document, items: ItemTable, notices: Mapping[str, s
     offered = frozenset(code for code, item in items.entries.items() if item.group == "offer")
     data = document.data
     for number, label in enumerate(data["labels"]):
-        if label not in CODES:
+        if label not in LABELS:
             yield document.issue(("labels", number), "is not a security label this version knows")
     for at, rule in enumerate(data["consent"]):
         where = ("consent", at)

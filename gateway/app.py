@@ -6,19 +6,20 @@ an alias does not have. Every handler takes the raw request and answers a finish
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from importlib.metadata import version
-from typing import Any, TypeVar
+from typing import Any
 
 from fastapi import FastAPI, Request, Response
 from starlette.concurrency import run_in_threadpool
 
-from gateway import fhir_json, health, notification, notify, scopes, task_search
+from gateway import fhir_json, health, notification, notify, permission, scopes, task_search
 from gateway.authenticate import NO_STORE, Caller, TokenError, TokenServer, read_form
 from gateway.capability import capability_statement
 from gateway.directory import organization_resource
 from gateway.errors import Refused, not_found, refuse
-from gateway.exchange import Answer, Exchange, Receipt
+from gateway.exchange import Answer, Exchange
 from gateway.http import (
     Guard,
     answer_errors,
@@ -28,10 +29,11 @@ from gateway.http import (
     require_json,
 )
 from gateway.node import PARTNER_SCOPES, Identity, Node
+from gateway.offering import Receipt
 from gateway.recording import Ask
 from gateway.store import received, subscriptions
 
-T = TypeVar("T")
+log = logging.getLogger("waymeet.oauth")
 
 READABLE = ("ServiceRequest", "Patient", "Observation", "DocumentReference")
 
@@ -114,6 +116,7 @@ class _Face:
             form = read_form(body, request.headers.get("content-type", ""))
             answer = await run_in_threadpool(self._tokens.token, form, self._node.now())
         except TokenError as error:
+            log.info("token refused (%s): %s", error.error, error.description)
             return json_response(error.body(), error.status, NO_STORE)
         return json_response(answer, headers=NO_STORE)
 
@@ -263,7 +266,7 @@ class _Face:
         require_json(request)
         resource = fhir_json.resource(await request.body(), "Consent")
         consent_id, receipts = await run_in_threadpool(
-            self._exchange.record_consent, self._ask(request, caller.client_id), resource
+            permission.record_consent, self._node, self._ask(request, caller.client_id), resource
         )
         results = [_result(number, one) for number, one in enumerate(receipts, start=1)]
         return json_response({"consent": consent_id, "results": results}, 201)

@@ -13,9 +13,8 @@ from uuid import uuid4
 
 import typer
 
-from gateway import cli_consent, cli_init, own_system, serve, settings, show
+from gateway import cli_consent, cli_directory, cli_init, own_system, permission, serve, settings, show
 from gateway.cli_said import err, out, said
-from gateway.exchange import Exchange
 from gateway.node import Node
 from gateway.recording import Ask
 
@@ -45,6 +44,7 @@ def demo(
 
 app.command("init")(cli_init.init)
 app.add_typer(cli_consent.app, name="consent")
+app.add_typer(cli_directory.app, name="directory")
 
 
 @app.command("serve")
@@ -100,7 +100,7 @@ def revoke(
 ) -> None:
     """Withdraw a consent: every open referral that rests on it is cancelled, at once."""
     with said(), _opened(config) as node:
-        cancelled = Exchange(node).withdraw_consent(_operator(node), consent)
+        cancelled = permission.withdraw_consent(node, _operator(node), consent)
         out.print(f"The consent is withdrawn. Cancelled referrals: {len(cancelled)}.")
         for one in cancelled:
             out.print(f"  {one}")
@@ -114,7 +114,7 @@ def cancel(
 ) -> None:
     """Take back a referral that you sent and that is not closed."""
     with said(), _opened(config) as node:
-        Exchange(node).cancel(_operator(node), referral)
+        permission.cancel_referral(node, _operator(node), referral)
         out.print(f"Referral {referral} is cancelled.", markup=False)
 
 

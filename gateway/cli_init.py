@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import shutil
 from enum import StrEnum
 from pathlib import Path
@@ -18,6 +19,7 @@ from gateway.initialise import (
     publish_directory,
     write_agreement,
     write_anchor,
+    write_json,
     write_node,
 )
 
@@ -49,6 +51,9 @@ def init(
     ] = Kind.COMMUNITY_ORGANIZATION,
     system: Annotated[System, typer.Option(help="The form of its own records.")] = System.CASE_JSON,
     port: Annotated[int, typer.Option(help="Where it listens on this machine.")] = 8460,
+    organization: Annotated[
+        str, typer.Option(help="Its URL in the directory: the issuer, /Organization/, and an id.")
+    ] = f"{ISSUER}/Organization/own-agency",
     alias: Annotated[
         str, typer.Option(help="The neutral name that a victim service provider shows to partners.")
     ] = "Riverbend Office",
@@ -57,9 +62,10 @@ def init(
     if folder.exists() and any(folder.iterdir()):
         err.print(f"{folder} is not empty; nothing was written.", style="red", markup=False)
         raise typer.Exit(2)
-    own = Name(f"{ISSUER}/Organization/own-agency", name, f"http://127.0.0.1:{port}", f"127.0.0.1:{port}")
+    issuer = organization.partition("/Organization/")[0]
+    own = Name(organization, name, f"http://127.0.0.1:{port}", f"127.0.0.1:{port}")
     shown = Name(
-        f"{ISSUER}/Organization/own-alias",
+        f"{issuer}/Organization/{secrets.token_hex(4)}",  # nothing in it may lead to the agency
         alias,
         f"http://127.0.0.1:{port + 1}",
         f"127.0.0.1:{port + 1}",
@@ -67,7 +73,7 @@ def init(
     )
     names = (own, shown) if kind is Kind.VICTIM_SERVICE_PROVIDER else (own,)
     partner = Name(
-        f"{ISSUER}/Organization/example-food-pantry",
+        f"{issuer}/Organization/example-food-pantry",
         "Example Food Pantry",
         f"http://127.0.0.1:{port + 9}",
         "",
@@ -82,6 +88,8 @@ def init(
         recipients={"example-food-pantry": partner.organization},
     )
     entries = write_node(folder, plan)
+    for one, entry in zip(names, entries, strict=True):  # apart: an alias may be registered on its own
+        write_json(folder / f"directory-entry-{one.id}.json", [entry])
     practice = folder / "practice-partner"
     entries += write_node(
         practice,
@@ -94,7 +102,7 @@ def init(
         ),
     )
     anchor = write_anchor(folder / "practice-convener")
-    publish_directory([folder, practice], anchor, ISSUER, entries, 1, clock.now())
+    publish_directory([folder, practice], anchor, issuer, entries, 1, clock.now())
     content = agreement(names[-1], partner, consent_required=True, now=clock.now())
     write_agreement([folder, practice], content)
     shutil.copytree(_SAMPLES / system.value, folder / "sample")
@@ -105,6 +113,7 @@ def init(
         "  node.yaml          the configuration; every line says what it is for",
         "  keys/              this node's keys, readable by you only",
         "  directory.jws      a practice directory: you and an example partner (see practice-convener/)",
+        "  directory-entry-*  what a real convening body needs of you, one file for each of your names",
         "  agreements/        an example agreement with that partner",
         "  sample/            a record in your system's form, and the answers that make a release for it",
         "  practice-partner/  the example partner's own node, to try both ends on this machine",

@@ -3,7 +3,7 @@
     at the source     receive → map → validate → open → route → decide → notify
     a partner reads   authenticate → decide → minimise → audit → answer
     a partner answers authenticate → decide → (Task table) → audit → write back
-    a person decides  record a consent, or withdraw one → decide again → offer, or cancel
+    a person decides  record a consent, or withdraw one → decide again → offer, or cancel (permission.py)
     at the recipient  learn of a Task → pull → hand over; take an answer → send it to the source
 
 Nothing here does I/O but through the store: what must be sent is written to the outbox in the same unit
@@ -21,18 +21,18 @@ from uuid import uuid4
 import msgspec
 
 import consent
-from consent import Decision
 from gateway import audit, fhir_json, notification, notify, outbox, receive, referral, route
 from gateway.clock import stamp
 from gateway.errors import Refused, refuse
 from gateway.judge import Denied, judge, permitted
 from gateway.node import Node
+from gateway.offering import Receipt, after_change, offer_if_permitted
 from gateway.recording import Ask, or_refuse, record
 from gateway.store import consents, contents, inbound, received, referrals, tasks
 from gateway.store.referrals import Referral
 from gateway.store.tasks import Task
 from gateway.store.work import Work
-from gateway.task_resource import WITHDRAWN, resulting_activity
+from gateway.task_resource import resulting_activity
 from gateway.view import disclosed_items, etag, find, view
 from mappings import Mapped
 from profiles import canonical, validate
@@ -49,17 +49,6 @@ class Answer:
     etag: str
     status: int = 200
     location: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Receipt:
-    """What became of one local record: ids, state and plain sentences, never a value from the record."""
-
-    referral: str
-    state: str
-    taken_at: str  # when it was first taken in: a record sent again gets its first answer
-    decided: tuple[str, ...] = ()
-    needed: tuple[str, ...] = ()
 
 
 class Exchange:
@@ -121,30 +110,16 @@ class Exchange:
         resources: Mapping[str, Any],
     ) -> Receipt:
         """Offer to the first candidate that may be told; if none may, hold it and say what is needed."""
-        if not candidates:
-            return Receipt(
-                opened.id, "held", work.stamp, ("No partner in the directory offers what is needed.",)
-            )
-        decided: list[str] = []
-        needed: list[str] = []
+        receipt = Receipt(
+            opened.id, "held", opened.opened_at, ("No partner in the directory offers what is needed.",)
+        )
         for organization in candidates:
             served = consent.served_names(resources, self.node.policy)
             task = tasks.add(work, opened.id, organization, served)
-            decision = self._offer_if_permitted(ask, work, opened, task)
-            decided += self._sentences(decision)
-            if decision.permit:
-                return Receipt(opened.id, "offered", work.stamp, tuple(decided))
-            needed += self._named(decision.remedies)
-        return Receipt(opened.id, "held", work.stamp, tuple(decided), tuple(dict.fromkeys(needed)))
-
-    def _offer_if_permitted(self, ask: Ask, work: Work, found: Referral, task: Task) -> Decision:
-        decision = judge(self.node, work, found, task).decision
-        record(work, ask, "decide", "E", found, task, decision, refused=not decision.permit)
-        if decision.permit:
-            offered = tasks.change(work, task, "requested", {})
-            referrals.set_state(work, found.id, "offered")
-            notify.announce(work, found, offered)
-        return decision
+            receipt = offer_if_permitted(self.node, ask, work, opened, task)
+            if receipt.state == "offered":
+                break
+        return receipt
 
     # ---------------------------------------------------------------- a partner reads
 
@@ -205,7 +180,7 @@ class Exchange:
             if key:
                 received.remember(work, ask.agent, key, said, found.id, {"task": task_id})
             record(work, ask, "update", "U", found, changed, judged.decision)
-            self._after_change(work, found, changed)
+            after_change(work, found, changed)
             return self._as_it_stands(work, found, changed)
 
         return or_refuse(self.store, ask, "update", "U", step)
@@ -247,89 +222,6 @@ class Exchange:
             return Answer({**wanted, "id": made}, "", 201, f"Procedure/{made}")
 
         return or_refuse(self.store, ask, "create", "C", step)
-
-    # ---------------------------------------------------------------- a person decides
-
-    def record_consent(self, ask: Ask, resource: Mapping[str, Any]) -> tuple[str, list[Receipt]]:
-        """Keep a Consent; what was held for want of it is decided again. Raises Refused (422) if unusable.
-
-        Returns the Consent's id and what became of the held referrals.
-        """
-        compiled = consent.compile_consent(resource, zone=self.node.settings.timezone)
-        found = [*errors(validate(resource)), *compiled.issues]
-        if found:
-            raise Refused(422, found)
-        identifier = resource["patient"].get("identifier", {})
-        if not identifier.get("value"):
-            raise refuse(
-                422,
-                "required",
-                "Name the person by the identifier of your own system.",
-                expression="Consent.patient.identifier",
-            )
-        consent_id = str(uuid4())
-        self.store.vault.create(consent_id)
-        with self.store.work() as work:
-            subject = consents.subject_digest(work, identifier.get("system", ""), identifier["value"])
-            consents.add(work, consent_id, subject, resource)
-            record(work, ask, "create", "C", details={"consent": consent_id})
-            receipts = []
-            for held in referrals.unfinished_of_person(work, subject):
-                for task in tasks.of_referral(work, held.id):
-                    if task.status == "draft":
-                        decision = self._offer_if_permitted(ask, work, held, task)
-                        state = "offered" if decision.permit else "held"
-                        said = self._sentences(decision)
-                        needed = tuple(self._named(decision.remedies))
-                        receipts.append(Receipt(held.id, state, held.opened_at, said, needed))
-            return consent_id, receipts
-
-    def withdraw_consent(self, ask: Ask, consent_id: str) -> list[str]:
-        """Make a Consent inactive and cancel every open referral that no longer may go on.
-
-        Returns the ids of the cancelled referrals. Raises Refused (404) for an unknown Consent.
-        """
-        with self.store.work() as work:
-            held = consents.get(work, consent_id)
-            if held is None:
-                raise refuse(404, "not-found", "There is no consent with this id here.")
-            consents.deactivate(work, consent_id)
-            record(work, ask, "update", "U", details={"consent": consent_id, "status": "inactive"})
-            return [
-                found.id
-                for found in referrals.unfinished_of_person(work, held.subject_digest)
-                for task in tasks.of_referral(work, found.id)
-                if self._cancelled(ask, work, found, task)
-            ]
-
-    def _cancelled(self, ask: Ask, work: Work, found: Referral, task: Task) -> bool:
-        """Cancel an offered Task if its owner may no longer see it; says whether it did."""
-        if task.status == "draft" or task.status in referral.FINAL:
-            return False
-        decision = judge(self.node, work, found, task).decision
-        if decision.permit:
-            return False
-        record(work, ask, "decide", "E", found, task, decision, refused=True)
-        self._cancel(work, found, task)
-        return True
-
-    def cancel(self, ask: Ask, referral_id: str) -> None:
-        """Take back a referral that is not closed. Raises Refused: 404 if unknown, 409 if it is closed."""
-        with self.store.work() as work:
-            found = referrals.get(work, referral_id)
-            if found is None:
-                raise refuse(404, "not-found", "No referral with this id was sent from here.")
-            for task in tasks.of_referral(work, found.id):
-                referral.check_transition(task.status, "cancelled", "requester", WITHDRAWN)
-                record(work, ask, "update", "U", found, task)
-                self._cancel(work, found, task)
-
-    def _cancel(self, work: Work, found: Referral, task: Task) -> None:
-        """Cancel with the same neutral reason whatever the cause, so that the cause is not told."""
-        cancelled = tasks.change(work, task, "cancelled", {"statusReason": WITHDRAWN})
-        self._after_change(work, found, cancelled)
-        if task.status != "draft":
-            notify.announce(work, found, cancelled)
 
     # ---------------------------------------------------------------- at the recipient
 
@@ -388,25 +280,3 @@ class Exchange:
             with self.store.work() as work:
                 referrals.set_state(work, found.id, "erased")
         return len(erasing)
-
-    # ---------------------------------------------------------------- what the steps share
-
-    def _after_change(self, work: Work, found: Referral, task: Task) -> None:
-        outbox.post(
-            work,
-            "write-back",
-            notify.write_back_lane(found.id),
-            {"referral": found.id, "task": task.id, "status": task.status, "version": task.version},
-        )
-        if task.status in referral.FINAL:
-            referrals.close(work, found.id)
-
-    def _sentences(self, decision: Decision) -> tuple[str, ...]:
-        return tuple(consent.sentences(decision, self._names()))
-
-    def _named(self, lines: Iterable[str]) -> list[str]:
-        names = self._names()
-        return [consent.named(line, names) for line in lines]
-
-    def _names(self) -> Mapping[str, str]:
-        return {entry.organization: entry.name for entry in self.node.directory.entries}

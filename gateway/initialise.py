@@ -68,7 +68,7 @@ def write_node(folder: Path, plan: Plan) -> list[dict[str, Any]]:
         entries.append(_entry(one, key))
     client = keys.generate()
     keys.save(folder / "keys" / f"{CLIENT}.pem", client)
-    _write_json(folder / "keys" / f"{CLIENT}.jwks.json", keys.public_jwks(client))
+    write_json(folder / "keys" / f"{CLIENT}.jwks.json", keys.public_jwks(client))
     with (folder / "node.yaml").open("x", encoding="utf-8") as file:
         file.write(_configuration(plan))
     return entries
@@ -102,7 +102,7 @@ def publish_directory(
     public = keys.public_jwks(anchor)["keys"][0]
     for folder in folders:
         (folder / "directory.jws").write_text(signed, encoding="ascii")
-        _write_json(folder / "keys" / "anchor.pub.json", public)
+        write_json(folder / "keys" / "anchor.pub.json", public)
 
 
 def agreement(source: Name, recipient: Name, *, consent_required: bool, now: datetime) -> dict[str, Any]:
@@ -158,7 +158,7 @@ def agreement(source: Name, recipient: Name, *, consent_required: bool, now: dat
 def write_agreement(folders: Sequence[Path], content: Mapping[str, Any]) -> None:
     """Lay an agreement into the folders of its parties."""
     for folder in folders:
-        _write_json(folder / "agreements" / f"{content['id']}.json", content)
+        write_json(folder / "agreements" / f"{content['id']}.json", content)
 
 
 def _configuration(plan: Plan) -> str:
@@ -209,5 +209,6 @@ def _quoted(text: str) -> str:
     return msgspec.json.encode(text).decode()
 
 
-def _write_json(path: Path, value: Any) -> None:
+def write_json(path: Path, value: Any) -> None:
+    """Write `value` as indented JSON."""
     path.write_bytes(msgspec.json.format(msgspec.json.encode(value), indent=2) + b"\n")

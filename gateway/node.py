@@ -104,15 +104,35 @@ class Node:
 
     @property
     def directory(self) -> Directory:
-        """The directory, read again when its file has changed; a bad new file leaves the last good one."""
-        seen = _changed(self.settings.directory)
-        if seen != self._directory_seen:
-            self._directory_seen = seen
-            try:
-                self._directory = self._read_directory()
-            except DirectoryError as fault:
-                log.error("the new directory is not used: %s", fault)
+        """The directory in use."""
         return self._directory
+
+    def refresh_directory(self) -> bool:
+        """Read the directory again if its file has changed, and say so; a bad new file changes nothing.
+
+        Opens a unit of work, so it is never called within one: the worker calls it between two.
+        """
+        seen = _changed(self.settings.directory)
+        if seen == self._directory_seen:
+            return False
+        self._directory_seen = seen
+        try:
+            self._directory = self._read_directory()
+        except DirectoryError as fault:
+            log.error("the new directory is not used: %s", fault)
+            return False
+        return True
+
+    def strangers(self) -> list[str]:
+        """Those of our own names that the directory does not hold with this address and key."""
+        known = {name: self.directory.entry(name) for name in self.identities}
+        return [
+            name
+            for name, entry in known.items()
+            if entry is None
+            or entry.address != self.identities[name].address
+            or self.identities[name].key.thumbprint() not in {key.get("kid") for key in entry.jwks["keys"]}
+        ]
 
     def _read_directory(self) -> Directory:
         """The directory in the file; one older than any that was ever used here is refused (rollback)."""

@@ -68,7 +68,8 @@ def referrals(out: Console, node: Node) -> bool:
     """A table of all referrals, and what could not be delivered."""
     names = {entry.organization: entry.name for entry in node.directory.entries}
     table = Table(box=None, pad_edge=False)
-    for column in ("referral", "way", "partner", "stands at", "since"):
+    table.add_column("referral", no_wrap=True)
+    for column in ("way", "partner", "stands at", "since"):
         table.add_column(column, overflow="fold")
     for line in status.lines(node):
         partner = names.get(line.partner, line.partner)

@@ -42,6 +42,8 @@ class Worker:
             housekeeping.cancel()
 
     def _lease(self) -> list[Posted]:
+        if self._node.refresh_directory():
+            self._subscribe_everywhere()
         with self._node.store.work() as work:
             return outbox.lease(work, AT_ONCE)
 

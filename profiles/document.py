@@ -88,7 +88,8 @@ def parse(text: str, schema: Mapping[str, Any], name: str) -> Document:
         validator.iter_errors(data), key=lambda error: (_line(lines, _where(error)), _where_text(error))
     )
     if found:
-        raise DocumentError((_as_issue(error, lines) for error in found), name)
+        # jsonschema names a missing key at a time; our message names all that are missing, once.
+        raise DocumentError(dict.fromkeys(_as_issue(error, lines) for error in found), name)
     return Document(name, data, lines)
 
 

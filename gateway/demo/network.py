@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import Any, Self
 from uuid import uuid4
 
-from gateway import cli_consent, client, own_system, settings, status
+from gateway import cli_consent, client, own_system, permission, settings, status
 from gateway.demo.agencies import (
     ALIAS,
     HOSPITAL,
@@ -25,7 +25,6 @@ from gateway.demo.agencies import (
 )
 from gateway.demo.pantry_system import PantrySystem
 from gateway.demo.processes import NodeProcess
-from gateway.exchange import Exchange
 from gateway.node import Node
 from gateway.recording import Ask
 from gateway.store import tasks
@@ -106,7 +105,7 @@ class Network:
     def revoke(self, name: str, consent: str) -> list[str]:
         """Withdraw a consent, as `waymeet revoke` does; the referrals that it cancelled."""
         with self._opened(name) as node:
-            return Exchange(node).withdraw_consent(Ask("operator", node.home, str(uuid4())), consent)
+            return permission.withdraw_consent(node, Ask("operator", node.home, str(uuid4())), consent)
 
     def events(self, name: str, referral: str) -> list[status.Event]:
         """What the audit of a node says of one referral it sent."""

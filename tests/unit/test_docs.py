@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import re
 import runpy
+import tomllib
+from itertools import chain
 from pathlib import Path
 
 import pytest
@@ -41,7 +43,9 @@ def _unknown(commands: TyperGroup, text: str) -> list[str]:
     found = []
     for name, sub in _COMMAND.findall(text):
         command = commands.commands.get(name)
-        known = command is not None and (not isinstance(command, TyperGroup) or not sub or sub in command.commands)
+        known = command is not None and (
+            not isinstance(command, TyperGroup) or not sub or sub in command.commands
+        )
         if not known:
             found.append(f"waymeet {name} {sub}".strip())
     return found
@@ -112,6 +116,14 @@ def _keys(schema: dict[str, object]) -> list[str]:
         if isinstance(inner, dict):
             found += _keys(inner)
     return found
+
+
+def test_every_direct_dependency_is_described() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    named = [*project["dependencies"], *chain(*project["optional-dependencies"].values())]
+    page = (DOCS / "dependencies.md").read_text(encoding="utf-8")
+    names = [re.split(r"[^A-Za-z0-9._-]", one)[0] for one in named]
+    assert [name for name in names if f"| {name} |" not in page] == []
 
 
 def test_every_address_is_described() -> None:

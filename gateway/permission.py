@@ -1,0 +1,109 @@
+"""A person decides: a consent is recorded or withdrawn, and what rests on it is decided again, at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+from uuid import uuid4
+
+import consent
+from gateway import referral
+from gateway.errors import Refused, refuse
+from gateway.judge import judge
+from gateway.node import Node
+from gateway.offering import Receipt, cancel, offer_if_permitted
+from gateway.recording import Ask, record
+from gateway.store import consents, referrals, tasks
+from gateway.store.referrals import Referral
+from gateway.store.tasks import Task
+from gateway.store.work import Work
+from gateway.task_resource import WITHDRAWN
+from profiles import validate
+from profiles.outcome import errors
+
+
+def record_consent(node: Node, ask: Ask, resource: Mapping[str, Any]) -> tuple[str, list[Receipt]]:
+    """Keep a Consent; what was held for want of it is decided again. Raises Refused (422) if unusable.
+
+    Returns the Consent's id and what became of the held referrals.
+    """
+    found = [
+        *errors(validate(resource)),
+        *consent.compile_consent(resource, zone=node.settings.timezone).issues,
+    ]
+    if found:
+        raise Refused(422, found)
+    identifier = resource["patient"].get("identifier", {})
+    if not identifier.get("value"):
+        raise refuse(
+            422,
+            "required",
+            "Name the person by the identifier of your own system.",
+            expression="Consent.patient.identifier",
+        )
+    consent_id = str(uuid4())
+    node.store.vault.create(consent_id)  # before the content that it opens
+    with node.store.work() as work:
+        subject = consents.subject_digest(work, identifier.get("system", ""), identifier["value"])
+        consents.add(work, consent_id, subject, resource)
+        record(work, ask, "create", "C", details={"consent": consent_id})
+        return consent_id, [
+            receipt
+            for held in referrals.unfinished_of_person(work, subject)
+            if held.state == "held"
+            for receipt in _offer_again(node, ask, work, held)
+        ]
+
+
+def withdraw_consent(node: Node, ask: Ask, consent_id: str) -> list[str]:
+    """Make a Consent inactive and cancel every open referral that no longer may go on.
+
+    Returns the ids of the cancelled referrals. Raises Refused (404) for an unknown Consent.
+    """
+    with node.store.work() as work:
+        held = consents.get(work, consent_id)
+        if held is None:
+            raise refuse(404, "not-found", "There is no consent with this id here.")
+        consents.deactivate(work, consent_id)
+        record(work, ask, "update", "U", details={"consent": consent_id, "status": "inactive"})
+        return [
+            found.id
+            for found in referrals.unfinished_of_person(work, held.subject_digest)
+            for task in tasks.of_referral(work, found.id)
+            if _cancelled(node, ask, work, found, task)
+        ]
+
+
+def cancel_referral(node: Node, ask: Ask, referral_id: str) -> None:
+    """Take back a referral that is not closed. Raises Refused: 404 if unknown, 409 if it is closed."""
+    with node.store.work() as work:
+        found = referrals.get(work, referral_id)
+        if found is None:
+            raise refuse(404, "not-found", "No referral with this id was sent from here.")
+        every = tasks.of_referral(work, found.id)
+        for task in [one for one in every if one.status not in referral.FINAL] or every[-1:]:
+            referral.check_transition(task.status, "cancelled", "requester", WITHDRAWN)
+            record(work, ask, "update", "U", found, task)
+            cancel(work, found, task)
+
+
+def _offer_again(node: Node, ask: Ask, work: Work, held: Referral) -> Iterator[Receipt]:
+    """Decide on the recipients of a held referral in their order, until one may be told."""
+    for task in tasks.of_referral(work, held.id):
+        if task.status == "draft":
+            receipt = offer_if_permitted(node, ask, work, held, task)
+            yield receipt
+            if receipt.state == "offered":
+                return
+
+
+def _cancelled(node: Node, ask: Ask, work: Work, found: Referral, task: Task) -> bool:
+    """Cancel an offered Task if its owner may no longer see it; says whether it did."""
+    if task.status == "draft" or task.status in referral.FINAL:
+        return False
+    decision = judge(node, work, found, task).decision
+    if decision.permit:
+        return False
+    record(work, ask, "decide", "E", found, task, decision, refused=True)
+    cancel(work, found, task)
+    return True
