@@ -191,6 +191,9 @@ class Exchange:
         return Answer(view(self.node, work, found, task, judged).task, etag(work, task))
 
     def _change(self, work: Work, task: Task, current: Mapping[str, Any], wanted: Mapping[str, Any]) -> Task:
+        # Structure alone first: whatever profile it claims, what is forbidden is told before what is missing.
+        if found := errors(validate({name: wanted[name] for name in wanted.keys() - {"meta"}})):
+            raise Refused(422, found)
         referral.sole_changes(current, wanted)
         referral.check_transition(task.status, wanted["status"], "owner", wanted.get("statusReason"))
         if found := errors(validate(wanted, canonical.REFERRAL_TASK)):

@@ -36,7 +36,7 @@ def resource(body: bytes, expected: str) -> dict[str, Any]:
     try:
         found = decode(body.removeprefix(b"\xef\xbb\xbf"))
     except (msgspec.MsgspecError, ValueError, RecursionError) as fault:
-        line = body[: _offset(fault)].count(b"\n") + 1
+        line = body[: _offset(fault, len(body))].count(b"\n") + 1
         raise refuse(
             400, "structure", "The body is not JSON in UTF-8, or it is cut off.", line=line
         ) from None
@@ -45,7 +45,7 @@ def resource(body: bytes, expected: str) -> dict[str, Any]:
     return found
 
 
-def _offset(fault: Exception) -> int:
-    """Where the decoder stopped, from its message (`... (byte 12)`); the start when it does not say."""
+def _offset(fault: Exception, length: int) -> int:
+    """Where the decoder stopped, from its message (`... (byte 12)`); the end when it names no byte."""
     digits = str(fault).rpartition("(byte ")[2].rstrip(")")
-    return int(digits) if digits.isdigit() else 0
+    return int(digits) if digits.isdigit() else length

@@ -41,6 +41,7 @@ _DUE = (
     .order_by(outbox.c.due_at)
     .limit(bindparam("most"))
 )
+_TAKE_OVER = update(outbox).where(outbox.c.tenant == bindparam("at_tenant")).values(leased_until=None)
 _PENDING = (
     select(func.count())
     .select_from(outbox)
@@ -120,6 +121,11 @@ def lease(work: Work, limit: int) -> list[Posted]:
         Posted(row.number, row.lane, row.kind, msgspec.json.decode(row.body), row.attempts + 1, fence)
         for row in rows
     ]
+
+
+def take_over(work: Work) -> None:
+    """Free what a process that is gone had leased. Only for a node's one process, when it starts."""
+    work.run(_TAKE_OVER)
 
 
 def settle(work: Work, entry: Posted, outcome: Outcome) -> Outcome:

@@ -13,9 +13,6 @@ from mappings import Mapped, RecordError
 from profiles import canonical, validate
 from profiles.outcome import Issue, errors
 
-# A reader's finding that the bytes are not a record at all, as opposed to a record that cannot be mapped.
-_UNREADABLE = frozenset({"structure", "invalid", "too-long"})
-
 
 def mapped_records(node: Node, system: str, body: bytes, content_type: str) -> list[Mapped | Refused]:
     """Every record in `body`, mapped; one that cannot be is its refusal, and hinders no other.
@@ -28,13 +25,13 @@ def mapped_records(node: Node, system: str, body: bytes, content_type: str) -> l
     try:
         records = mapping.read(body, content_type)
     except RecordError as fault:
-        raise _refusal(fault) from None
+        raise Refused(400, fault.issues) from None
     found: list[Mapped | Refused] = []
     for record in records:
         try:
             found.append(mapping.map(record))
         except RecordError as fault:
-            found.append(_refusal(fault))
+            found.append(Refused(422, fault.issues))
     return found
 
 
@@ -69,11 +66,6 @@ def record(mapped: Mapped, resources: Mapping[str, Any]) -> dict[str, Any]:
 def same_record(mapped: Mapped) -> bytes:
     """What is equal when the same record comes twice: all it says, without message ids and times."""
     return fhir_json.encode([mapped.kind, mapped.resources, mapped.recipient])
-
-
-def _refusal(fault: RecordError) -> Refused:
-    unreadable = any(issue.code in _UNREADABLE for issue in fault.issues)
-    return Refused(400 if unreadable else 422, fault.issues)
 
 
 def _with_field(issue: Issue, mapped: Mapped) -> Issue:

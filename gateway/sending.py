@@ -62,7 +62,7 @@ class Partner:
             resource: dict[str, Any] = fhir_json.decode(answer.body)
             if errors(validate(resource)):
                 raise ValueError(path)
-        except (ValueError, msgspec.MsgspecError):
+        except (ValueError, msgspec.MsgspecError, RecursionError):
             raise Stopped(GiveUp("the partner's node answered what is not valid FHIR R4")) from None
         return Read(resource, answer.headers.get("etag", ""))
 

@@ -20,8 +20,11 @@ MOST = 100
 
 
 def _coded(task: Mapping[str, Any], wanted: str) -> bool:
-    code = wanted.rpartition("|")[2]
-    return any(coding.get("code") == code for coding in task["code"]["coding"])
+    system, bar, code = wanted.rpartition("|")
+    return any(
+        coding.get("code") == code and (not bar or coding.get("system", "") == system)
+        for coding in task["code"]["coding"]
+    )
 
 
 def _refers(element: str, resource_type: str) -> Test:

@@ -29,6 +29,7 @@ class Worker:
 
     async def run(self) -> None:
         """Lease, attempt, settle; in between, keep house."""
+        await asyncio.to_thread(self._take_over)
         await asyncio.to_thread(self._subscribe_everywhere)
         housekeeping = asyncio.create_task(self._keep_house())
         try:
@@ -40,6 +41,10 @@ class Worker:
                     await asyncio.sleep(IDLE_SECONDS)
         finally:
             housekeeping.cancel()
+
+    def _take_over(self) -> None:
+        with self._node.store.work() as work:
+            outbox.take_over(work)
 
     def _lease(self) -> list[Posted]:
         if self._node.refresh_directory():

@@ -97,6 +97,8 @@ def _group_issue(owner: str, index: int, error: ValidationError, where: str) -> 
 
 
 def _several(instance: Any, element: r4.Element) -> bool:
+    if not isinstance(instance, dict):
+        return False
     return sum(key in instance or f"_{key}" in instance for key in element.keys()) > 1  # noqa: SIM118
 
 

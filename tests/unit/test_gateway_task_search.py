@@ -98,7 +98,8 @@ def test_a_parameter_that_is_not_known_is_an_error(query: str) -> None:
 @pytest.mark.parametrize(
     "query",
     ["_count=-1", "_count=x", "_count=1&_count=2", "_count=9999999999", "_offset=1.5",
-     "_lastUpdated=yesterday", "_lastUpdated=ne2026-11-20T12:00:00Z", "_lastUpdated=2026-11-20T12:00:00", "_lastUpdated="],
+     "_lastUpdated=yesterday", "_lastUpdated=ne2026-11-20T12:00:00Z", "_lastUpdated=2026-11-20T12:00:00",
+     "_lastUpdated="],
 )  # fmt: skip
 def test_a_value_that_cannot_be_read_is_an_error_that_does_not_repeat_it(query: str) -> None:
     with pytest.raises(Refused) as refused:
