@@ -58,9 +58,15 @@ def completes(network: Network, referral: str, inbound: str) -> None:
     audit_is_whole(network)
 
 
-def test_the_pantrys_node_is_killed_between_offer_and_accept(network: Network) -> None:
-    message = new_patient(network, 1)
+WHEN = pytest.mark.parametrize("when", ["at once", "once all is noted"])
+
+
+@WHEN
+def test_the_pantrys_node_is_killed_between_offer_and_accept(network: Network, when: str) -> None:
+    message = new_patient(network, 1 if when == "at once" else 11)
     sent, offer = offer_after(network, lambda: network.send(HOSPITAL, message, ".hl7"))
+    if when != "at once":
+        settle(network)
     restart(network, PANTRY)
     network.answer(offer["referral"], "accepted")
     completes(network, sent["referral"], offer["referral"])
@@ -102,17 +108,21 @@ def test_the_source_is_killed_between_accept_and_dossier(network: Network, when:
     completes(network, sent["referral"], offer["referral"])
 
 
-def test_a_consent_withdrawn_while_the_pantrys_node_is_down_reaches_it_later(network: Network) -> None:
-    fields = hospital_patient(6)
+@WHEN
+def test_a_consent_withdrawn_while_the_pantrys_node_is_down_reaches_it_later(
+    network: Network, when: str
+) -> None:
+    fields = hospital_patient(6 if when == "at once" else 16)
     consent = network.consent(HOSPITAL, hospital_consent(fields["patient"]))
     message = hospital_message(**fields)
     sent, offer = offer_after(network, lambda: network.send(HOSPITAL, message, ".hl7"))
+    if when != "at once":
+        settle(network)
     network.processes[PANTRY].kill()
     assert network.revoke(HOSPITAL, consent) == [sent["referral"]]
     restart(network, HOSPITAL)
     network.start(PANTRY)
-    notice = network.pantry_system.wait_for(
-        "notice", lambda one: one["referral"] == offer["referral"], PATIENCE
-    )
+    inbound = offer["referral"]
+    notice = network.pantry_system.wait_for("notice", lambda one: one["referral"] == inbound, PATIENCE)
     assert notice["status"] == "cancelled"
-    assert not [one for one in network.pantry_system.records("case") if one["referral"] == offer["referral"]]
+    assert not [one for one in network.pantry_system.records("case") if one["referral"] == inbound]

@@ -1,4 +1,4 @@
-"""Referrals run while nodes are killed at random moments: nothing acknowledged is lost, nothing is done twice."""
+"""Nodes are killed at random moments: nothing acknowledged is lost, nothing is done twice."""
 
 from __future__ import annotations
 
