@@ -13,7 +13,17 @@ from uuid import uuid4
 
 import typer
 
-from gateway import cli_consent, cli_directory, cli_init, own_system, permission, serve, settings, show
+from gateway import (
+    cli_consent,
+    cli_directory,
+    cli_init,
+    outbox,
+    own_system,
+    permission,
+    serve,
+    settings,
+    show,
+)
 from gateway.cli_said import err, out, said
 from gateway.node import Node
 from gateway.recording import Ask
@@ -116,6 +126,19 @@ def cancel(
     with said(), _opened(config) as node:
         permission.cancel_referral(node, _operator(node), referral)
         out.print(f"Referral {referral} is cancelled.", markup=False)
+
+
+@app.command()
+def retry(
+    number: Annotated[int, typer.Argument(help="The number that `waymeet status` shows.")],
+    config: Config = DEFAULT_CONFIG,
+    drop: Annotated[bool, typer.Option("--drop", help="Let go of it for good instead.")] = False,
+) -> None:
+    """Try again what was given up."""
+    with said(), _opened(config) as node, node.store.work() as work:
+        done = outbox.drop(work, number) if drop else outbox.retry(work, number)
+        out.print("Done." if done else f"Nothing with the number {number} was given up.")
+    raise typer.Exit(0 if done else 1)
 
 
 def _operator(node: Node) -> Ask:

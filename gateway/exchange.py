@@ -272,14 +272,14 @@ class Exchange:
         grace = timedelta(minutes=self.node.settings.close_grace_minutes)
         with self.store.work() as work:
             for found in referrals.closed_before(work, stamp(work.now - grace)):
-                if not outbox.pending(work, notify.write_back_lane(found.id)):
+                if not outbox.pending(work, notify.write_back_lane(found.id), given_up=True):
                     contents.forget(work, found.id)
                     tasks.forget_details(work, found.id)
                     referrals.start_erasing(work, found.id)
                     audit.record(work, audit.Entry("erase", "D", "node", referral_id=found.id))
             erasing = referrals.in_state(work, "erasing")
         for found in erasing:
-            self.store.vault.destroy(found.id)
-            with self.store.work() as work:
-                referrals.set_state(work, found.id, "erased")
+            if self.store.vault.destroy(found.id):
+                with self.store.work() as work:
+                    referrals.set_state(work, found.id, "erased")
         return len(erasing)

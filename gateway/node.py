@@ -123,16 +123,18 @@ class Node:
             return False
         return True
 
-    def strangers(self) -> list[str]:
-        """Those of our own names that the directory does not hold with this address and key."""
-        known = {name: self.directory.entry(name) for name in self.identities}
-        return [
-            name
-            for name, entry in known.items()
-            if entry is None
-            or entry.address != self.identities[name].address
-            or self.identities[name].key.thumbprint() not in {key.get("kid") for key in entry.jwks["keys"]}
-        ]
+    def is_known(self) -> bool:
+        """Whether the directory holds the name that we send under, with this address and key.
+
+        Only that one: a victim service provider may well register nothing but its alias.
+        """
+        ours = self.sends_as
+        entry = self.directory.entry(ours.organization)
+        return (
+            entry is not None
+            and entry.address == ours.address
+            and ours.key.thumbprint() in {key.get("kid") for key in entry.jwks["keys"]}
+        )
 
     def _read_directory(self) -> Directory:
         """The directory in the file; one older than any that was ever used here is refused (rollback)."""

@@ -41,16 +41,20 @@ _DUE = (
     .order_by(outbox.c.due_at)
     .limit(bindparam("most"))
 )
-_TAKE_OVER = update(outbox).where(outbox.c.tenant == bindparam("at_tenant")).values(leased_until=None)
-_PENDING = (
+_ALL_OF_LANE = (
     select(func.count())
     .select_from(outbox)
-    .where(
-        outbox.c.tenant == bindparam("at_tenant"),
-        outbox.c.lane == bindparam("wanted"),
-        outbox.c.gave_up.is_(None),
-    )
+    .where(outbox.c.tenant == bindparam("at_tenant"), outbox.c.lane == bindparam("wanted"))
 )
+_PENDING = _ALL_OF_LANE.where(outbox.c.gave_up.is_(None))
+_DEAD = (
+    outbox.c.tenant == bindparam("at_tenant"),
+    outbox.c.number == bindparam("wanted"),
+    outbox.c.gave_up.is_not(None),
+)
+_RETRY = update(outbox).where(*_DEAD).values(gave_up=None, attempts=0, due_at=bindparam("due_at"))
+_DROP = delete(outbox).where(*_DEAD)
+_TAKE_OVER = update(outbox).where(outbox.c.tenant == bindparam("at_tenant")).values(leased_until=None)
 
 Kind = Literal["handshake", "notify", "write-back", "subscribe", "poll", "pull", "answer"]
 
@@ -153,9 +157,9 @@ def backoff(attempts: int) -> timedelta:
     return ceiling * float(random.uniform(0.5, 1.0))  # noqa: S311 - spreads load, protects nothing
 
 
-def pending(work: Work, lane: str) -> int:
-    """How many entries of a lane are still to be done."""
-    return int(work.run(_PENDING, wanted=lane).scalar_one())
+def pending(work: Work, lane: str, *, given_up: bool = False) -> int:
+    """How many entries of a lane are still to be done; on request, those given up as well."""
+    return int(work.run(_ALL_OF_LANE if given_up else _PENDING, wanted=lane).scalar_one())
 
 
 def dead_letters(work: Work) -> list[tuple[int, str, str]]:
@@ -166,3 +170,13 @@ def dead_letters(work: Work) -> list[tuple[int, str, str]]:
         .order_by(outbox.c.number)
     )
     return [(row.number, row.kind, row.gave_up) for row in rows]
+
+
+def retry(work: Work, number: int) -> bool:
+    """Put a dead letter back, as if it had never been tried; False when there is none with this number."""
+    return work.run(_RETRY, wanted=number, due_at=work.stamp).rowcount == 1
+
+
+def drop(work: Work, number: int) -> bool:
+    """Let go of a dead letter for good; False when there is none with this number."""
+    return work.run(_DROP, wanted=number).rowcount == 1

@@ -81,7 +81,9 @@ def cancel_referral(node: Node, ask: Ask, referral_id: str) -> None:
         if found is None:
             raise refuse(404, "not-found", "No referral with this id was sent from here.")
         every = tasks.of_referral(work, found.id)
-        for task in [one for one in every if one.status not in referral.FINAL] or every[-1:]:
+        if all(task.status in referral.FINAL for task in every):
+            raise referral.illegal_transition(every[-1].status if every else "held", "cancelled", "requester")
+        for task in [one for one in every if one.status not in referral.FINAL]:
             referral.check_transition(task.status, "cancelled", "requester", WITHDRAWN)
             record(work, ask, "update", "U", found, task)
             cancel(work, found, task)

@@ -56,8 +56,9 @@ async def _run(node: Node, started: Callable[[], None]) -> None:
     sending = asyncio.create_task(Worker(node, clients).run())
     for identity in node.identities.values():
         log.info("serving %s on %s:%s", identity.organization, identity.host, identity.port)
-    for stranger in node.strangers():
-        log.warning("the directory does not hold %s with this address and key: partners refuse us", stranger)
+    if not node.is_known():
+        ours = node.sends_as.organization
+        log.warning("the directory does not hold %s with this address and key: partners refuse us", ours)
     started()
     stopped = asyncio.create_task(stopping.wait())
     await asyncio.wait({stopped, sending, *serving}, return_when=asyncio.FIRST_COMPLETED)

@@ -94,14 +94,20 @@ class Vault:
         except InvalidTag as fault:
             raise Erased(owner_id) from fault
 
-    def destroy(self, owner_id: str) -> None:
-        """Destroy the owner's key, in the write-ahead log too: what it sealed is gone when this returns."""
+    def destroy(self, owner_id: str) -> bool:
+        """Destroy the owner's key; True when it is gone from the write-ahead log as well.
+
+        False when another process was reading at that moment: the key opens nothing here any more, but
+        call again to be sure that no file holds it.
+        """
         with self._engine.begin() as connection:
             connection.execute(_DESTROY, {"tenant": self._tenant, "owner": owner_id})
         self._lately.pop(owner_id, None)
         log = self._engine.raw_connection()
         try:
-            log.cursor().execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            cursor = log.cursor()
+            cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            return cursor.fetchall()[0][0] == 0  # its first column: busy
         finally:
             log.close()
 
