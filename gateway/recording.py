@@ -58,7 +58,7 @@ def record(
         refused=refused,
         referral_id=found.id if found else None,
         what=f"Task/{task.id}" if task else "",
-        subject=work.vault.pseudonym(found.id, found.subject_digest) if found else "",
+        subject=_pseudonym(work, found),
         request_id=ask.request_id,
         decision=decision,
         items=items,
@@ -66,6 +66,13 @@ def record(
         details={**(details or {}), **about},
     )
     audit.record(work, entry)
+
+
+def _pseudonym(work: Work, found: Referral | None) -> str:
+    """The person's name in this referral's audit; none once the content, and with it the digest, is erased."""
+    if found is None or not found.subject_digest:
+        return ""
+    return work.vault.pseudonym(found.id, found.subject_digest)
 
 
 def or_refuse(store: Store, ask: Ask, act: str, action: audit.Action, step: Callable[[Work], T]) -> T:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from gateway.referral import NEEDS_REASON
 from gateway.store.referrals import Referral
 from gateway.store.tasks import Task
 from profiles import canonical
@@ -21,6 +22,8 @@ WITHDRAWN: Mapping[str, Any] = {
     "coding": [{"system": canonical.STATUS_REASON, "code": "withdrawn"}],
     "text": "The referral is no longer offered.",
 }
+# The state outlives the content; the profile asks for a reason in words all the same.
+ERASED: Mapping[str, Any] = {"text": "The reason is no longer kept."}
 
 
 def task_resource(
@@ -55,6 +58,8 @@ def task_resource(
     ]
     if listed:
         resource["input"] = listed
+    if task.status in NEEDS_REASON and not task.detail.get("statusReason"):
+        resource["statusReason"] = WITHDRAWN if task.status == "cancelled" else ERASED
     return resource | {name: value for name, value in task.detail.items() if value}
 
 

@@ -107,7 +107,7 @@ class Vault:
         try:
             cursor = log.cursor()
             cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-            return cursor.fetchall()[0][0] == 0  # its first column: busy
+            return bool(cursor.fetchall()[0][0] == 0)  # its first column: busy
         finally:
             log.close()
 
