@@ -84,6 +84,12 @@ def first_break(work: Work) -> int | None:
     return None
 
 
+def length(work: Work) -> int:
+    """How many entries there are."""
+    last = work.run(_LAST).one_or_none()
+    return int(last.number) if last else 0
+
+
 def of_referral(work: Work, referral_id: str) -> list[dict[str, Any]]:
     """The AuditEvents of one referral, oldest first."""
     rows = work.tx.execute(

@@ -14,6 +14,7 @@ from uuid import uuid4
 import typer
 
 from gateway import (
+    audit,
     cli_consent,
     cli_directory,
     cli_init,
@@ -139,6 +140,19 @@ def retry(
         done = outbox.drop(work, number) if drop else outbox.retry(work, number)
         out.print("Done." if done else f"Nothing with the number {number} was given up.")
     raise typer.Exit(0 if done else 1)
+
+
+@app.command("audit")
+def check_audit(config: Config = DEFAULT_CONFIG) -> None:
+    """Check that nobody has rewritten the log: every entry must follow from the one before it."""
+    with said(), _opened(config) as node, node.store.work() as work:
+        broken = audit.first_break(work)
+        count = audit.length(work)
+    if broken is None:
+        out.print(f"{count} entries, each follows from the one before it.", highlight=False)
+    else:
+        err.print(f"Entry {broken} does not follow from the one before it.", style="red")
+    raise typer.Exit(0 if broken is None else 1)
 
 
 def _operator(node: Node) -> Ask:

@@ -69,7 +69,7 @@ def record(
 
 
 def _pseudonym(work: Work, found: Referral | None) -> str:
-    """The person's name in this referral's audit; none once the content, and with it the digest, is erased."""
+    """The person's name in this referral's audit; none once the content and the digest are erased."""
     if found is None or not found.subject_digest:
         return ""
     return work.vault.pseudonym(found.id, found.subject_digest)

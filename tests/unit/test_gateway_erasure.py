@@ -1,0 +1,83 @@
+"""After a referral has closed and its grace is over, its state can still be read, and nothing else exists."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from sqlalchemy import func, select
+
+from gateway import cli_consent, notify, outbox, permission, settings
+from gateway.demo.agencies import ALIAS, HOSPITAL, PANTRY, SHELTER, found, organization
+from gateway.demo.stories import RECORDS
+from gateway.errors import Refused
+from gateway.exchange import Exchange
+from gateway.node import Node
+from gateway.outbox import Done
+from gateway.recording import Ask
+from gateway.store import schema, tasks
+from gateway.store.vault import Erased
+
+
+@pytest.fixture
+def hospital(tmp_path: Path) -> Node:
+    ports = {name: 9001 + number for number, name in enumerate((HOSPITAL, PANTRY, SHELTER, ALIAS))}
+    agencies = found(tmp_path, ports, "http://127.0.0.1:9/none")
+    return Node(settings.read(agencies[HOSPITAL].config))
+
+
+def offered(node: Node) -> tuple[Ask, str, str]:
+    """A referral that stands as an offer: who acts, its id, and its Task's."""
+    ask = Ask("operator", node.home, "00000000-0000-4000-8000-000000000001")
+    answers = json.loads((RECORDS / "1-consent.json").read_bytes())
+    permission.record_consent(node, ask, cli_consent.build(node.settings, answers))
+    receipt = Exchange(node).hand_in(ask, "hl7v2-referral", (RECORDS / "1-hospital.hl7").read_bytes(), "")[0]
+    assert not isinstance(receipt, Refused)
+    assert receipt.state == "offered"
+    with node.store.work() as work:
+        return ask, receipt.referral, tasks.of_referral(work, receipt.referral)[0].id
+
+
+def drain(node: Node, lane: str) -> None:
+    """Settle what waits in a lane, as if it had been delivered."""
+    with node.store.work() as work:
+        for entry in outbox.lease(work, 10):
+            if entry.lane == lane:
+                outbox.settle(work, entry, Done())
+
+
+def test_the_state_outlives_the_content(hospital: Node) -> None:
+    ask, referral_id, task_id = offered(hospital)
+    permission.cancel_referral(hospital, ask, referral_id)
+    drain(hospital, notify.write_back_lane(referral_id))
+
+    assert Exchange(hospital).erase_closed() == 1
+
+    with hospital.store.work() as work:
+        assert work.tx.execute(select(func.count()).select_from(schema.content)).scalar() == 0
+    with pytest.raises(Erased):
+        hospital.store.vault.open(referral_id, "record", b"\0" * 64)
+    pantry = Ask(organization(PANTRY), hospital.home, "00000000-0000-4000-8000-000000000002")
+    task = Exchange(hospital).read(pantry, "Task", task_id).resource
+    assert task["status"] == "cancelled"
+    assert task["statusReason"]["text"]
+    with pytest.raises(Refused) as refused:
+        Exchange(hospital).read(pantry, "Patient", task["for"]["reference"].removeprefix("Patient/"))
+    assert refused.value.status == 404
+
+
+def test_content_stays_while_its_own_system_has_not_been_told(hospital: Node) -> None:
+    ask, referral_id, _ = offered(hospital)
+    permission.cancel_referral(hospital, ask, referral_id)
+
+    assert Exchange(hospital).erase_closed() == 0
+
+
+def test_a_closed_referral_is_not_cancelled_again(hospital: Node) -> None:
+    ask, referral_id, _ = offered(hospital)
+    permission.cancel_referral(hospital, ask, referral_id)
+
+    with pytest.raises(Refused) as refused:
+        permission.cancel_referral(hospital, ask, referral_id)
+    assert refused.value.status == 409
