@@ -7,6 +7,7 @@ from typing import Any
 from uuid import uuid4
 
 import consent
+from consent import Decision
 from gateway import referral
 from gateway.errors import Refused, refuse
 from gateway.judge import judge
@@ -70,8 +71,26 @@ def withdraw_consent(node: Node, ask: Ask, consent_id: str) -> list[str]:
             found.id
             for found in referrals.unfinished_of_person(work, held.subject_digest)
             for task in tasks.of_referral(work, found.id)
-            if _cancelled(node, ask, work, found, task)
+            if _cancelled(ask, work, found, task, judge(node, work, found, task).decision)
         ]
+
+
+def cancel_where_consent_ended(node: Node, ask: Ask) -> list[str]:
+    """Cancel every open referral whose consent has run out meanwhile; its reads are closed already.
+
+    Only for want of a consent: a suspended partner or a late directory may be back tomorrow. Returns the
+    ids of the cancelled referrals.
+    """
+    ended = []
+    with node.store.work() as work:
+        offered = referrals.in_state(work, "offered")
+    for found in offered:
+        with node.store.work() as work:
+            for task in tasks.of_referral(work, found.id):
+                decision = judge(node, work, found, task).decision
+                if decision.code.startswith("consent-") and _cancelled(ask, work, found, task, decision):
+                    ended.append(found.id)
+    return ended
 
 
 def cancel_referral(node: Node, ask: Ask, referral_id: str) -> None:
@@ -99,12 +118,9 @@ def _offer_again(node: Node, ask: Ask, work: Work, held: Referral) -> Iterator[R
                 return
 
 
-def _cancelled(node: Node, ask: Ask, work: Work, found: Referral, task: Task) -> bool:
+def _cancelled(ask: Ask, work: Work, found: Referral, task: Task, decision: Decision) -> bool:
     """Cancel an offered Task if its owner may no longer see it; says whether it did."""
-    if task.status == "draft" or task.status in referral.FINAL:
-        return False
-    decision = judge(node, work, found, task).decision
-    if decision.permit:
+    if decision.permit or task.status == "draft" or task.status in referral.FINAL:
         return False
     record(work, ask, "decide", "E", found, task, decision, refused=True)
     cancel(work, found, task)

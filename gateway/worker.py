@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from uuid import uuid4
 
-from gateway import answering, notify, outbox, pull, writeback
+from gateway import answering, notify, outbox, permission, pull, writeback
 from gateway.exchange import Exchange
 from gateway.node import Node
 from gateway.outbox import Done, GiveUp, Later, Outcome, Posted
+from gateway.recording import Ask
 from gateway.sending import Clients, Stopped
 from gateway.store import subscribed
 
@@ -101,6 +103,10 @@ class Worker:
                     elif not outbox.pending(work, lane):
                         outbox.post(work, "poll", lane, body)
 
+    def _end_with_consent(self) -> None:
+        ask = Ask("node", self._node.sends_as, str(uuid4()))
+        permission.cancel_where_consent_ended(self._node, ask)
+
     async def _keep_house(self) -> None:
         polled = asyncio.get_running_loop().time()
         while True:
@@ -110,5 +116,6 @@ class Worker:
                 if asyncio.get_running_loop().time() - polled > self._node.settings.poll_minutes * 60:
                     polled = asyncio.get_running_loop().time()
                     await asyncio.to_thread(self._subscribe_everywhere)
+                    await asyncio.to_thread(self._end_with_consent)
             except Exception as fault:  # keep house again next time
                 log.error("housekeeping failed: %s", type(fault).__name__)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
 from sqlalchemy import func, select
 
-from gateway import cli_consent, notify, outbox, permission, settings
+from gateway import cli_consent, clock, notify, outbox, permission, settings
 from gateway.demo.agencies import ALIAS, HOSPITAL, PANTRY, SHELTER, found, organization
 from gateway.demo.stories import RECORDS
 from gateway.errors import Refused
@@ -20,17 +21,28 @@ from gateway.store import schema, tasks
 from gateway.store.vault import Erased
 
 
+class Clock:
+    """A clock that a test can turn."""
+
+    def __init__(self) -> None:
+        self.ahead = timedelta()
+
+    def __call__(self) -> datetime:
+        return clock.now() + self.ahead
+
+
 @pytest.fixture
 def hospital(tmp_path: Path) -> Node:
     ports = {name: 9001 + number for number, name in enumerate((HOSPITAL, PANTRY, SHELTER, ALIAS))}
     agencies = found(tmp_path, ports, "http://127.0.0.1:9/none")
-    return Node(settings.read(agencies[HOSPITAL].config))
+    return Node(settings.read(agencies[HOSPITAL].config), Clock())
 
 
 def offered(node: Node) -> tuple[Ask, str, str]:
     """A referral that stands as an offer: who acts, its id, and its Task's."""
     ask = Ask("operator", node.home, "00000000-0000-4000-8000-000000000001")
     answers = json.loads((RECORDS / "1-consent.json").read_bytes())
+    answers["end"] = (node.now() + timedelta(days=1)).date().isoformat()
     permission.record_consent(node, ask, cli_consent.build(node.settings, answers))
     receipt = Exchange(node).hand_in(ask, "hl7v2-referral", (RECORDS / "1-hospital.hl7").read_bytes(), "")[0]
     assert not isinstance(receipt, Refused)
@@ -81,3 +93,26 @@ def test_a_closed_referral_is_not_cancelled_again(hospital: Node) -> None:
     with pytest.raises(Refused) as refused:
         permission.cancel_referral(hospital, ask, referral_id)
     assert refused.value.status == 409
+
+
+def test_a_referral_ends_with_its_consent(hospital: Node) -> None:
+    ask, referral_id, task_id = offered(hospital)
+    assert permission.cancel_where_consent_ended(hospital, ask) == []
+
+    assert isinstance(hospital.now, Clock)
+    hospital.now.ahead = timedelta(days=3)
+
+    assert permission.cancel_where_consent_ended(hospital, ask) == [referral_id]
+    with hospital.store.work() as work:
+        task = tasks.get(work, task_id)
+    assert task is not None
+    assert task.status == "cancelled"
+
+
+def test_a_partner_that_is_away_for_a_while_loses_no_referral(hospital: Node) -> None:
+    ask, _, _ = offered(hospital)
+
+    assert isinstance(hospital.now, Clock)
+    hospital.now.ahead = timedelta(days=8)  # the directory has run out, and nobody is known any more
+
+    assert permission.cancel_where_consent_ended(hospital, ask) == []
