@@ -10,6 +10,7 @@ from uuid import UUID, uuid4
 
 from fastapi import FastAPI, Request, Response
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gateway import fhir_json
@@ -71,6 +72,8 @@ class Guard:
         else:
             try:
                 await self._app(scope, counted, answered)
+            except ClientDisconnect:
+                log.info("request %s was not finished by its caller", request_id)
             except Exception as fault:  # answered by then; the server must not log it with its values
                 log.error("request %s broke: %s at %s", request_id, type(fault).__name__, _place(fault))
         route = getattr(scope.get("route"), "path", "-")

@@ -90,11 +90,12 @@ async def pull(node: Node, clients: Clients, body: Mapping[str, Any]) -> None:
     if status in referral.FINAL:
         await _end(node, source, known, status, task)
         return
+    # Before the hand-over: our own system may answer faster than we could write it down afterwards.
+    await in_store(node, lambda work: _note(work, known.id, status, read.etag))
     if known.offered_at is None:
         await _hand_offer(node, source, known, task)
     if status in referral.OPEN and known.opened_at is None:
         await _hand_dossier(node, source, known, task)
-    await note_state(node, known, status=status, etag=read.etag, expected=_expected(status, known))
 
 
 async def _hand_offer(node: Node, source: Partner, known: Inbound, task: Mapping[str, Any]) -> None:
@@ -130,9 +131,11 @@ async def _end(node: Node, source: Partner, known: Inbound, status: str, task: M
     """The source has closed the Task, or shows it no more; our own system is told unless it did it itself."""
     told = known.status in referral.FINAL or known.status == GONE
     own_doing = known.expected == status
-    if known.offered_at is not None and not told and not own_doing:
+    may_have_it = known.status != ""  # noted before the first hand-over, whether or not that arrived
+    if may_have_it and not told and not own_doing:
         await hand_to_own(node, source, known, "task", {"task": task, "resources": {}})
-    await note_state(node, known, status=status, expected="cancelled" if status == GONE else status)
+    ended = "cancelled" if status == GONE else status
+    await in_store(node, lambda work: inbound.change(work, known.id, status=status, expected=ended))
 
 
 async def hand_to_own(
@@ -150,14 +153,12 @@ async def hand_to_own(
         await hand_over(node, source.client, system, event, {**facts, **about})
 
 
-def _expected(status: str, known: Inbound) -> str:
-    """Our own answer under way, if the Task table lets it follow what was read; else what was read."""
-    return known.expected if known.expected in referral.allowed(status, "owner") else status
-
-
-async def note_state(node: Node, known: Inbound, **values: str | None) -> None:
-    """Write down what was read of an inbound referral's state."""
-    await in_store(node, lambda work: inbound.change(work, known.id, **values))
+def _note(work: Work, inbound_id: str, status: str, etag: str) -> None:
+    """Write down what was read. An answer of ours under way stays expected if the Task table lets it follow."""
+    known = inbound.get(work, inbound_id)
+    expected = known.expected if known else ""
+    follows = expected in referral.allowed(status, "owner")
+    inbound.change(work, inbound_id, status=status, etag=etag, expected=expected if follows else status)
 
 
 async def in_store(node: Node, step: Callable[[Work], T]) -> T:
