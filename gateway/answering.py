@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from gateway import notify, referral
-from gateway.client import Answer
 from gateway.node import Node
 from gateway.outbox import GiveUp
 from gateway.pull import in_store
@@ -29,11 +28,16 @@ async def answer(node: Node, clients: Clients, body: Mapping[str, Any]) -> None:
     source = partner(node, clients, known.organization, known.source)
     try:
         task = await source.read(f"Task/{known.task_id}", "Task.rus")
+        wanted = said["Task"]["status"]
+        if task.resource["status"] == wanted and wanted in referral.FINAL:
+            # An earlier attempt arrived and its answer was lost; a closed Task cannot change again.
+            await _arrived(node, known, body["answer"], wanted)
+            return
         if "Procedure" in said:
             await _add_procedure(source, task.resource, said["Procedure"], body["answer"])
             task = await source.read(f"Task/{known.task_id}", "Task.rus")  # its output has grown
         changed = _changed(task.resource, said["Task"])
-        sent = await source.send(
+        await source.send(
             "PUT",
             f"/fhir/Task/{known.task_id}",
             "Task.rus",
@@ -42,13 +46,13 @@ async def answer(node: Node, clients: Clients, body: Mapping[str, Any]) -> None:
             Idempotency_Key=body["answer"],
         )
     except Gone:
-        await _too_late(node, known, body["answer"])
+        await _too_late(node, known, body["answer"], said["Task"]["status"])
     except Stopped as stopped:
         if not isinstance(stopped.outcome, GiveUp):
             raise
-        await _too_late(node, known, body["answer"])
+        await _too_late(node, known, body["answer"], said["Task"]["status"])
     else:
-        await _arrived(node, known, body["answer"], changed["status"], sent)
+        await _arrived(node, known, body["answer"], changed["status"])
 
 
 async def _add_procedure(
@@ -73,9 +77,9 @@ def _changed(task: Mapping[str, Any], said: Mapping[str, Any]) -> dict[str, Any]
     return kept | given | ({"output": output} if output else {})
 
 
-async def _arrived(node: Node, known: Inbound, answer_id: str, status: str, sent: Answer) -> None:
+async def _arrived(node: Node, known: Inbound, answer_id: str, status: str) -> None:
     def note(work: Work) -> None:
-        inbound.change(work, known.id, status=status, etag=sent.headers.get("etag", ""))
+        inbound.change(work, known.id, status=status)
         if status in referral.OPEN and known.opened_at is None:
             notify.pull_later(work, known)
         contents.forget(work, answer_id)
@@ -84,11 +88,15 @@ async def _arrived(node: Node, known: Inbound, answer_id: str, status: str, sent
     await asyncio.to_thread(node.store.vault.destroy, answer_id)
 
 
-async def _too_late(node: Node, known: Inbound, answer_id: str) -> None:
-    """The source has moved on or refuses the answer: read the Task again, which tells our own system."""
+async def _too_late(node: Node, known: Inbound, answer_id: str, wanted: str) -> None:
+    """The source has moved on or refuses the answer: read the Task again, which tells our own system.
+
+    What our own system has closed stays closed for it, whichever way the source closed it.
+    """
 
     def note(work: Work) -> None:
-        inbound.change(work, known.id, expected=known.status)
+        if wanted not in referral.FINAL:
+            inbound.change(work, known.id, expected=known.status)
         notify.pull_later(work, known)
         contents.forget(work, answer_id)
 

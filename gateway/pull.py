@@ -91,7 +91,7 @@ async def pull(node: Node, clients: Clients, body: Mapping[str, Any]) -> None:
         await _end(node, source, known, status, task)
         return
     # Before the hand-over: our own system may answer faster than we could write it down afterwards.
-    await in_store(node, lambda work: _note(work, known.id, status, read.etag))
+    await in_store(node, lambda work: _note(work, known.id, status))
     if known.offered_at is None:
         await _hand_offer(node, source, known, task)
     if status in referral.OPEN and known.opened_at is None:
@@ -130,11 +130,11 @@ async def _read_all(source: Partner, references: list[str]) -> dict[str, Any]:
 async def _end(node: Node, source: Partner, known: Inbound, status: str, task: Mapping[str, Any]) -> None:
     """The source has closed the Task, or shows it no more; our own system is told unless it did it itself."""
     told = known.status in referral.FINAL or known.status == GONE
-    own_doing = known.expected == status
+    own_doing = known.expected == status or (status == GONE and known.expected in referral.FINAL)
     may_have_it = known.status != ""  # noted before the first hand-over, whether or not that arrived
     if may_have_it and not told and not own_doing:
         await hand_to_own(node, source, known, "task", {"task": task, "resources": {}})
-    ended = "cancelled" if status == GONE else status
+    ended = known.expected if own_doing else "cancelled" if status == GONE else status
     await in_store(node, lambda work: inbound.change(work, known.id, status=status, expected=ended))
 
 
@@ -153,12 +153,12 @@ async def hand_to_own(
         await hand_over(node, source.client, system, event, {**facts, **about})
 
 
-def _note(work: Work, inbound_id: str, status: str, etag: str) -> None:
-    """Write down what was read. An answer of ours under way stays expected if the Task table lets it follow."""
+def _note(work: Work, inbound_id: str, status: str) -> None:
+    """Write down what was read; an answer of ours under way stays expected where the table lets it follow."""
     known = inbound.get(work, inbound_id)
     expected = known.expected if known else ""
     follows = expected in referral.allowed(status, "owner")
-    inbound.change(work, inbound_id, status=status, etag=etag, expected=expected if follows else status)
+    inbound.change(work, inbound_id, status=status, expected=expected if follows else status)
 
 
 async def in_store(node: Node, step: Callable[[Work], T]) -> T:

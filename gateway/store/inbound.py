@@ -26,7 +26,6 @@ class Inbound:
     task_id: str
     status: str
     expected: str
-    etag: str | None
     offered_at: str | None
     opened_at: str | None
     modified_at: str
@@ -47,7 +46,7 @@ def learn_of(work: Work, organization: str, source: str, task_id: str) -> Inboun
     row = work.run(_OF_TASK, ours=organization, theirs=source, wanted=task_id).one_or_none()
     if row:
         return Inbound(*row)
-    made = Inbound(str(uuid4()), organization, source, task_id, "", "", None, None, None, work.stamp)
+    made = Inbound(str(uuid4()), organization, source, task_id, "", "", None, None, work.stamp)
     work.add(inbound, asdict(made))
     return made
 

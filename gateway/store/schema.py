@@ -135,7 +135,6 @@ inbound = Table(
     _text("task_id"),
     _text("status"),  # as last read at the source
     _text("expected"),  # as it will be once the answers under way have arrived
-    _text("etag", null=True),
     _text("offered_at", null=True),
     _text("opened_at", null=True),
     _text("modified_at"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -53,6 +54,10 @@ def test_a_hospital_refers_a_patient_and_hears_how_it_ended(network: Network) ->
     assert offer["need"] == "food" and offer["language"] == "es" and offer["county"] == "New Haven County"
     said = json.dumps(offer)
     assert not [name for name in ("Marisol", "Mari", "Alvarado", "EC-480213", "5550142") if name in said]
+
+    task = read_task(network, HOSPITAL, offer["referral"])
+    assert "input" not in task
+    assert_unknown(network, PANTRY, task["for"]["reference"], "system/Patient.r", HOSPITAL)
 
     network.answer(offer["referral"], "accepted")
     case = case_of(network, offer)
@@ -187,6 +192,31 @@ def test_a_closed_referral_of_the_shelter_answers_like_one_that_never_was(networ
     task_id = network.task_of(SHELTER, sent["referral"])
 
     assert_unknown(network, PANTRY, f"Task/{task_id}", "system/Task.rs")
+    at = door(network, ALIAS)
+    token = at.token(partner(network, PANTRY), "system/Task.rs")
+    assert at.get(f"Task?_id={task_id}", token).json()["total"] == 0
+
+
+def test_a_referral_to_one_partner_is_nothing_to_another(network: Network) -> None:
+    """The hospital is the shelter's partner too; of what the pantry was offered it sees nothing, ever."""
+    network.consent(SHELTER, shelter_release("C-0600"))
+    row = shelter_row(referral_ref="R-2200", client_ref="C-0600")
+    sent, offer = offer_after(network, lambda: network.send(SHELTER, row, ".csv"))
+    network.answer(offer["referral"], "accepted")
+    case_of(network, offer)
+    task = read_task(network, ALIAS, offer["referral"])
+    listed = [one["valueReference"]["reference"] for one in task["input"]]
+    at, pantry = door(network, ALIAS), partner(network, PANTRY)
+    for path in (f"Task/{task['id']}", task["focus"]["reference"], task["for"]["reference"], *listed):
+        scope = f"system/{path.partition('/')[0]}.r"
+        assert at.get(path, at.token(pantry, scope)).status_code == 200
+        assert_unknown(network, HOSPITAL, path, scope)
+    token = at.token(partner(network, HOSPITAL), "system/Task.rus")
+    assert at.get(f"Task?_id={task['id']}", token).json()["total"] == 0
+    refused = at.put(f"Task/{task['id']}", token, task | {"status": "completed"}, If_Match="*")
+    assert refused.status_code == 404
+    assert network.task_of(SHELTER, sent["referral"]) == task["id"]
+    assert read_task(network, ALIAS, offer["referral"])["status"] == "accepted"
 
 
 # ------------------------------------------------------------------ 3. shelter to hospital, no release
@@ -252,45 +282,67 @@ def test_a_release_to_someone_else_sends_nothing(network: Network) -> None:
 # ------------------------------------------------------------------ 4. consent withdrawn
 
 
-@pytest.mark.parametrize("source", [HOSPITAL, SHELTER])
-def test_a_consent_withdrawn_before_accept_keeps_the_dossier_shut(network: Network, source: str) -> None:
-    if source == HOSPITAL:
-        fields = hospital_patient(3)
-        consent = network.consent(HOSPITAL, hospital_consent(fields["patient"]))
-        record, suffix, name = hospital_message(**fields), ".hl7", HOSPITAL
-    else:
-        consent = network.consent(SHELTER, shelter_release("C-4001"))
-        record, suffix, name = shelter_row(referral_ref="R-4001", client_ref="C-4001"), ".csv", ALIAS
-    sent, offer = offer_after(network, lambda: network.send(source, record, suffix))
-    task = read_task(network, name, offer["referral"])
+NEUTRAL = {"code": "no longer offered", "text": "The referral is no longer offered."}
 
-    assert network.revoke(source, consent) == [sent["referral"]]
 
-    assert_unknown(network, PANTRY, str(task["for"]["reference"]), "system/Patient.r", name)
-    notice = network.pantry_system.wait_for("notice", lambda one: one["referral"] == offer["referral"])
-    assert notice["status"] == "cancelled"
-    assert notice["reason"] == {"code": "no longer offered", "text": "The referral is no longer offered."}
+def test_a_consent_withdrawn_before_accept_keeps_the_dossier_shut(network: Network) -> None:
+    fields = hospital_patient(3)
+    consent = network.consent(HOSPITAL, hospital_consent(fields["patient"]))
+    sent, offer = offer_after(network, lambda: network.send(HOSPITAL, hospital_message(**fields), ".hl7"))
+    task = read_task(network, HOSPITAL, offer["referral"])
+
+    assert network.revoke(HOSPITAL, consent) == [sent["referral"]]
+
+    assert_unknown(network, PANTRY, str(task["for"]["reference"]), "system/Patient.r", HOSPITAL)
+    notice = notice_of(network, offer)
+    assert (notice["status"], notice["reason"]) == ("cancelled", NEUTRAL)
     with pytest.raises(Refusal) as refused:
         network.answer(offer["referral"], "accepted")
     assert refused.value.http_status == 409
-    settle(network)
-    assert_unknown(network, PANTRY, str(task["for"]["reference"]), "system/Patient.r", name)
-    assert not [one for one in network.pantry_system.records("case") if one["referral"] == offer["referral"]]
+    assert_shut(network, HOSPITAL, task, offer)
 
-    at = door(network, name)
-    after = at.get(f"Task/{task['id']}", at.token(partner(network, PANTRY), "system/Task.rs"))
-    if source == SHELTER:
-        assert after.status_code == 404
-    else:
-        assert after.json()["status"] == "cancelled"
-        assert after.json()["statusReason"]["text"] == "The referral is no longer offered."
-        assert "input" not in after.json()
+    at = door(network, HOSPITAL)
+    after = at.get(f"Task/{task['id']}", at.token(partner(network, PANTRY), "system/Task.rs")).json()
+    assert after["status"] == "cancelled" and after["statusReason"]["text"] == NEUTRAL["text"]
+    assert "input" not in after
+
+
+def test_a_release_of_the_shelter_withdrawn_before_accept_ends_without_a_word(network: Network) -> None:
+    """Nothing is said about a client any more, not even that it is over; a late accept finds nothing."""
+    consent = network.consent(SHELTER, shelter_release("C-4001"))
+    row = shelter_row(referral_ref="R-4001", client_ref="C-4001")
+    sent, offer = offer_after(network, lambda: network.send(SHELTER, row, ".csv"))
+    task = read_task(network, ALIAS, offer["referral"])
+
+    assert network.revoke(SHELTER, consent) == [sent["referral"]]
+
+    settle(network)
+    for path, scope in ((f"Task/{task['id']}", "Task.rs"), (str(task["for"]["reference"]), "Patient.r")):
+        assert_unknown(network, PANTRY, path, f"system/{scope}")
+    network.answer(offer["referral"], "accepted")  # the pantry's node cannot know yet
+    notice = notice_of(network, offer)
+    assert (notice["status"], notice["reason"]) == ("cancelled", NEUTRAL)
+    assert_shut(network, ALIAS, task, offer)
+    with pytest.raises(Refusal) as refused:
+        network.answer(offer["referral"], "started")
+    assert refused.value.http_status == 409
+
+
+def notice_of(network: Network, offer: dict[str, object]) -> dict[str, object]:
+    return network.pantry_system.wait_for("notice", lambda one: one["referral"] == offer["referral"])
+
+
+def assert_shut(network: Network, source: str, task: dict[str, object], offer: dict[str, object]) -> None:
+    """No dossier, neither for who asks at the source nor in the pantry's own system."""
+    settle(network)
+    assert_unknown(network, PANTRY, str(task["for"]["reference"]), "system/Patient.r", source)
+    assert not [one for one in network.pantry_system.records("case") if one["referral"] == offer["referral"]]
 
 
 # ------------------------------------------------------------------ what the stories share
 
 
-def read_task(network: Network, source: str, inbound_id: str) -> dict[str, object]:
+def read_task(network: Network, source: str, inbound_id: str) -> dict[str, Any]:
     """The Task of a referral as the pantry reads it at its source."""
     known = look_into(network, PANTRY, lambda work: inbound.get(work, inbound_id))
     assert known is not None and known.source == organization(source)

@@ -47,6 +47,7 @@ def test_a_chain_that_nobody_touched_is_whole(ten: Store) -> None:
         ("delete from audit where number = 1", 2),
         ("delete from audit where number < 4", 4),
         ("update audit set number = 11 where number = 3", 4),
+        ("update audit set number = 20 where number = 10", 20),
         (
             "insert into audit select tenant, 11, 'r', hash, hash, event from audit where number = 10",
             11,

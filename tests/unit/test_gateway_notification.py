@@ -86,6 +86,7 @@ def swap(bundle: dict[str, Any], old: str, new: str) -> dict[str, Any]:
         (f"{BASE}/Task/", "https://evil.example/fhir/Task/"),
         (f"{BASE}/Task/", f"{BASE}.evil.example/Task/"),
         (f"{BASE}/Task/", "Task/"),
+        (f'"reference": "{BASE}/Task/t-1"', '"reference": "t-1"'),
         (f"{BASE}/Task/", f"{BASE}/Patient/"),
         ("/Task/t-1", "/Task/../Patient/t-1"),
         ("/Task/t-1", "/Task/t-1?x=y"),

@@ -59,7 +59,6 @@ def upgrade() -> None:
         sa.Column("task_id", sa.String(), nullable=False),
         sa.Column("status", sa.String(), nullable=False),
         sa.Column("expected", sa.String(), nullable=False),
-        sa.Column("etag", sa.String(), nullable=True),
         sa.Column("offered_at", sa.String(), nullable=True),
         sa.Column("opened_at", sa.String(), nullable=True),
         sa.Column("modified_at", sa.String(), nullable=False),
