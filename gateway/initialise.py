@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from importlib.resources import files
 from pathlib import Path
 from string import Template
 from typing import Any
@@ -105,53 +106,26 @@ def publish_directory(
         write_json(folder / "keys" / "anchor.pub.json", public)
 
 
-def agreement(source: Name, recipient: Name, *, consent_required: bool, now: datetime) -> dict[str, Any]:
-    """An agreement by which `source` may refer people who need food to `recipient`, for a year."""
-    parties = (source, recipient)
-    people = [{"organization": one.organization, "name": f"Steward of {one.name}"} for one in parties]
-    return {
+def agreement(source: Name, recipient: Name, *, now: datetime) -> dict[str, Any]:
+    """An agreement by which `source` may refer people who need food to `recipient`, for a year.
+
+    The shipped template for minimal-data coordination, with these parties and in force.
+    """
+    template = files("consent") / "templates" / "minimal-data-coordination.json"
+    text = template.read_text(encoding="utf-8")
+    for one, role in ((source, "referral-source"), (recipient, "referral-recipient")):
+        placeholder = f"https://directory.example.org/Organization/{role}"
+        text = text.replace(f'"{placeholder}"', _quoted(one.organization))
+        text = text.replace(f"of the {role.replace('-', ' ')}", f"of {_quoted(one.name)[1:-1]}")
+    filled: dict[str, Any] = msgspec.json.decode(text)
+    return filled | {
         "id": f"{source.id}-{recipient.id}",
-        "title": "Coordination of food referrals with minimal data",
-        "version": 1,
         "status": "active",
-        "parties": [
-            {"organization": source.organization, "roles": ["referral-source"]},
-            {"organization": recipient.organization, "roles": ["referral-recipient"]},
-        ],
         "period": {
             "start": (now - timedelta(days=1)).date().isoformat(),
             "end": (now + timedelta(days=365)).date().isoformat(),
             "zone": "America/New_York",
         },
-        "purposes": ["COC"],
-        "sharingModel": "minimal-data-coordination",
-        "data": [
-            {
-                "referralType": "food-insecurity",
-                "view": "offer",
-                "items": ["need", "priority", "period", "area", "language", "eligibility"],
-            },
-            {
-                "referralType": "food-insecurity",
-                "view": "dossier",
-                "items": ["alias", "given-name", "household-size", "diet", "contact-rule", "phone"],
-            },
-        ],
-        "consentRequired": consent_required,
-        "prohibitions": [
-            {"code": "no-redisclosure", "text": "What is disclosed is not passed on to anybody else."}
-        ],
-        "obligations": {"respondWithinHours": 24, "retainDays": 90, "breachNoticeHours": 24},
-        "stewards": people,
-        "contacts": [
-            {
-                "organization": one.organization,
-                "primary": {"organization": one.organization, "name": f"Intake desk of {one.name}"},
-                "backup": {"organization": one.organization, "name": f"Duty manager of {one.name}"},
-            }
-            for one in parties
-        ],
-        "escalation": [{"afterHours": 24, "to": "primary"}, {"afterHours": 48, "to": "backup"}],
     }
 
 

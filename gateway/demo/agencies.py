@@ -106,7 +106,7 @@ def _agree(agencies: Mapping[str, Agency], names: Mapping[str, Name]) -> None:
     """Hospital and alias may refer to the pantry, and the alias to the hospital. Each party holds a copy."""
     home = {HOSPITAL: HOSPITAL, PANTRY: PANTRY, ALIAS: SHELTER}
     for source, recipient in ((HOSPITAL, PANTRY), (ALIAS, PANTRY), (ALIAS, HOSPITAL)):
-        content = agreement(names[source], names[recipient], consent_required=True, now=clock.now())
+        content = agreement(names[source], names[recipient], now=clock.now())
         write_agreement([agencies[home[source]].folder, agencies[home[recipient]].folder], content)
 
 
