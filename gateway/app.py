@@ -15,7 +15,8 @@ from fastapi import FastAPI, Request, Response
 from starlette.concurrency import run_in_threadpool
 
 from gateway import fhir_json, health, notification, notify, permission, scopes, task_search
-from gateway.authenticate import NO_STORE, Caller, TokenError, TokenServer, read_form
+from gateway.assertion import TokenError, read_form
+from gateway.authenticate import NO_STORE, Caller, TokenServer
 from gateway.capability import capability_statement
 from gateway.directory import organization_resource
 from gateway.errors import Refused, not_found, refuse

@@ -14,49 +14,35 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Annotated, Any, Final, Literal
-from urllib.parse import parse_qsl
+from typing import Any, Final, Literal
 
 import msgspec
 from joserfc import jws
-from joserfc.errors import JoseError
-from joserfc.jwk import ECKey, JWKRegistry, Key, RSAKey
-from joserfc.util import urlsafe_b64decode
+from joserfc.jwk import ECKey
 
 from gateway import scopes
+from gateway.assertion import (
+    ASSERTION_TYPE,
+    CLOCK_SKEW_SECONDS,
+    GRANT_TYPE,
+    KEY_TYPE,
+    MALFORMED,
+    MAX_TOKEN_BYTES,
+    TokenError,
+    check_claims,
+    invalid_client,
+    parts,
+    registered_key,
+    request_fields,
+    signed_by,
+    unverified_assertion,
+)
 from gateway.errors import Refused
 from gateway.keys import ALGORITHM, public_jwks
 from profiles.outcome import Issue
 
-GRANT_TYPE: Final = "client_credentials"
-ASSERTION_TYPE: Final = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 TOKEN_SECONDS: Final = 300
-ASSERTION_SECONDS: Final = 300
-CLOCK_SKEW_SECONDS: Final = 10
-MAX_FORM_BYTES: Final = 16_384
-MAX_TOKEN_BYTES: Final = 8_192
-_MAX_FIELDS: Final = 32
 _MAX_CACHED: Final = 10_000
-_MIN_RSA_BITS: Final = 2048
-_KEY_TYPE: Final = {"ES384": "EC", "RS384": "RSA"}
-
-
-class TokenError(Exception):
-    """A token request that is refused: RFC 6749 section 5.2.
-
-    status: HTTP status. error: the RFC's code. description: the rule that was broken, without any value
-    that was sent.
-    """
-
-    def __init__(self, status: int, error: str, description: str) -> None:
-        super().__init__(f"{error}: {description}")
-        self.status = status
-        self.error = error
-        self.description = description
-
-    def body(self) -> dict[str, str]:
-        """The JSON object to answer with; it goes out with `NO_STORE` as headers."""
-        return {"error": self.error, "error_description": self.description}
 
 
 NO_STORE: Final = {"Cache-Control": "no-store", "Pragma": "no-cache"}
@@ -94,19 +80,6 @@ class Caller:
     token_digest: str
 
 
-def read_form(body: bytes, content_type: str) -> list[tuple[str, str]]:
-    """The fields of a token request in their order. Raises `TokenError` when it is no bounded form."""
-    if content_type.partition(";")[0].strip().lower() != "application/x-www-form-urlencoded":
-        raise TokenError(400, "invalid_request", "The body must be application/x-www-form-urlencoded.")
-    if len(body) > MAX_FORM_BYTES:
-        raise TokenError(400, "invalid_request", f"The body may have {MAX_FORM_BYTES} bytes.")
-    try:
-        text = body.decode("ascii")
-        return parse_qsl(text, keep_blank_values=True, max_num_fields=_MAX_FIELDS, errors="strict")
-    except ValueError:
-        raise TokenError(400, "invalid_request", "The body is not a well-formed form.") from None
-
-
 class TokenServer:
     """The OAuth authorization server of one node, and the check of the tokens that it issued.
 
@@ -138,7 +111,7 @@ class TokenServer:
 
         May block, as it records the assertion's `jti`. Raises `TokenError`.
         """
-        fields = _fields(form)
+        fields = request_fields(form)
         if fields["grant_type"] != GRANT_TYPE:
             raise TokenError(400, "unsupported_grant_type", f"The grant_type here is {GRANT_TYPE}.")
         registered = self._authenticate(fields, int(now.timestamp()))
@@ -189,7 +162,7 @@ class TokenServer:
         document: dict[str, Any] = {
             "token_endpoint": self.token_endpoint,
             "token_endpoint_auth_methods_supported": ["private_key_jwt"],
-            "token_endpoint_auth_signing_alg_values_supported": list(_KEY_TYPE),
+            "token_endpoint_auth_signing_alg_values_supported": list(KEY_TYPE),
             "grant_types_supported": [GRANT_TYPE],
             # Required by the guide of every server, though there is no authorization endpoint here.
             "code_challenge_methods_supported": ["S256"],
@@ -206,33 +179,21 @@ class TokenServer:
     def _authenticate(self, fields: Mapping[str, str], now: int) -> Registration:
         """The registration of the client whose assertion this is. RFC 7523 section 3, SMART 2.2."""
         if fields["client_assertion_type"] != ASSERTION_TYPE:
-            raise _invalid_client("The client_assertion_type is not supported.")
+            raise invalid_client("The client_assertion_type is not supported.")
         assertion = fields["client_assertion"].encode(errors="replace")
-        header, claims = _unverified_assertion(assertion)
-        self._check_claims(claims, now)
+        header, claims = unverified_assertion(assertion)
+        check_claims(claims, (self.token_endpoint, self.issuer), now)
         if fields.get("client_id", claims.iss) != claims.iss:
-            raise _invalid_client("client_id must be the assertion's iss.")
+            raise invalid_client("client_id must be the assertion's iss.")
         registered = self._registration(claims.iss)
         if registered is None or not registered.active:
-            raise _invalid_client("The client is not known here, or not active.")
-        if not _signed_by(assertion, _registered_key(registered.jwks, header), header.alg):
-            raise _invalid_client("The assertion's signature does not verify with the registered key.")
+            raise invalid_client("The client is not known here, or not active.")
+        if not signed_by(assertion, registered_key(registered.jwks, header), header.alg):
+            raise invalid_client("The assertion's signature does not verify with the registered key.")
         # Last, so that only who holds the key can have anything recorded.
         if not self._remember(claims.iss, claims.jti, int(claims.exp) + CLOCK_SKEW_SECONDS + 1):
-            raise _invalid_client("The assertion's jti was used before.")
+            raise invalid_client("The assertion's jti was used before.")
         return registered
-
-    def _check_claims(self, claims: _Assertion, now: int) -> None:
-        if claims.iss != claims.sub:
-            raise _invalid_client("The assertion's iss and sub must both be the client_id.")
-        if claims.aud not in (self.token_endpoint, self.issuer):
-            raise _invalid_client("The assertion's aud must be this server's token URL or issuer.")
-        if claims.exp <= now - CLOCK_SKEW_SECONDS:
-            raise _invalid_client("The assertion has expired.")
-        if claims.exp > now + ASSERTION_SECONDS + CLOCK_SKEW_SECONDS:
-            raise _invalid_client(f"The assertion's exp may be {ASSERTION_SECONDS} seconds ahead.")
-        if max(claims.iat, claims.nbf) > now + CLOCK_SKEW_SECONDS:
-            raise _invalid_client("The assertion is not valid yet.")
 
     def _issue(self, client_id: str, scope: str, now: int) -> str:
         header = {"alg": ALGORITHM, "typ": "at+jwt", "kid": self._kid}
@@ -251,37 +212,17 @@ class TokenServer:
 
     def _own_token(self, token: bytes) -> _Known:
         try:
-            header, payload = _parts(token)
+            header, payload = parts(token)
             if (
                 msgspec.json.decode(header, type=_TokenHeader).kid == self._kid
-                and _signed_by(token, self._key, ALGORITHM)
+                and signed_by(token, self._key, ALGORITHM)
                 and (claims := msgspec.json.decode(payload, type=_Token)).iss == self.issuer
                 and claims.aud == self.audience
             ):
                 return _Known(claims.sub, frozenset(claims.scope.split(" ")), claims.exp)
-        except _MALFORMED:
+        except MALFORMED:
             pass
         raise _unauthorized("login", "The access token is not one of this server.")
-
-
-class _AssertionHeader(msgspec.Struct, forbid_unknown_fields=True):
-    # Nothing else: jwk, jku, x5c and x5u would let the caller choose the key that is to prove who it is.
-    alg: Literal["ES384", "RS384"]
-    kid: str
-    typ: str = "JWT"
-
-
-_Name = Annotated[str, msgspec.Meta(min_length=1, max_length=255)]
-
-
-class _Assertion(msgspec.Struct):
-    iss: _Name
-    sub: _Name
-    aud: str
-    exp: int | float
-    jti: _Name
-    iat: int | float = 0
-    nbf: int | float = 0
 
 
 class _TokenHeader(msgspec.Struct, forbid_unknown_fields=True):
@@ -327,73 +268,6 @@ class _Verified:
             self._known[digest] = known
 
 
-# What joserfc and msgspec raise for text from outside that is not a JWS of this shape.
-_MALFORMED: Final = (JoseError, msgspec.MsgspecError, ValueError, RecursionError)
-
-
-def _fields(form: Sequence[tuple[str, str]]) -> dict[str, str]:
-    """The fields by name: RFC 6749 section 3.2 (none twice, an empty one is one left out)."""
-    fields: dict[str, str] = {}
-    for name, value in form:
-        if name in fields:
-            raise TokenError(400, "invalid_request", "A parameter was sent twice.")
-        fields[name] = value
-    fields = {name: value for name, value in fields.items() if value}
-    for name in ("grant_type", "scope", "client_assertion_type", "client_assertion"):
-        if name not in fields:
-            raise TokenError(400, "invalid_request", f"The parameter {name} is missing.")
-    return fields
-
-
-def _unverified_assertion(assertion: bytes) -> tuple[_AssertionHeader, _Assertion]:
-    if len(assertion) > MAX_TOKEN_BYTES:
-        raise _invalid_client(f"The assertion may have {MAX_TOKEN_BYTES} bytes.")
-    try:
-        header, payload = _parts(assertion)
-        decoded = msgspec.json.decode(header, type=_AssertionHeader)
-    except _MALFORMED:
-        raise _invalid_client(
-            f"The assertion must be a JWT whose header has alg ({' or '.join(_KEY_TYPE)}), kid and typ only."
-        ) from None
-    if decoded.typ.upper() != "JWT":
-        raise _invalid_client("The assertion's typ must be JWT.")
-    try:
-        return decoded, msgspec.json.decode(payload, type=_Assertion)
-    except _MALFORMED:
-        raise _invalid_client(
-            "The assertion must hold iss, sub, aud (one string), exp (a number) and jti."
-        ) from None
-
-
-def _registered_key(jwks: Mapping[str, Any], header: _AssertionHeader) -> Key:
-    """The one registered key that the header names. SMART 2.2: exactly one by kid and kty, else fail."""
-    kind = _KEY_TYPE[header.alg]
-    named = [jwk for jwk in jwks["keys"] if jwk.get("kid") == header.kid and jwk.get("kty") == kind]
-    if len(named) != 1:
-        raise _invalid_client("The assertion's kid and alg must name exactly one registered key.")
-    try:
-        key = JWKRegistry.import_key(named[0])
-    except (JoseError, ValueError):
-        raise _invalid_client("The registered key is not usable.") from None
-    if isinstance(key, RSAKey) and key.public_key.key_size < _MIN_RSA_BITS:
-        raise _invalid_client("The registered key is too short.")
-    return key
-
-
-def _parts(token: bytes) -> tuple[bytes, bytes]:
-    """Header and payload of a compact JWS, decoded as joserfc decodes them when it verifies."""
-    header, payload, _signature = token.split(b".")
-    return urlsafe_b64decode(header), urlsafe_b64decode(payload)
-
-
-def _signed_by(token: bytes, key: Key, algorithm: str) -> bool:
-    try:
-        jws.deserialize_compact(token, key, algorithms=[algorithm])
-    except _MALFORMED:
-        return False
-    return True
-
-
 def _bearer(authorization: str | None) -> bytes:
     """The token of an `Authorization` header; who sent none is told the scheme and nothing more."""
     scheme, _, token = (authorization or "").partition(" ")
@@ -408,8 +282,3 @@ def _bearer(authorization: str | None) -> bytes:
 def _unauthorized(code: Literal["login", "expired"], message: str) -> Refused:
     challenge = f'Bearer error="invalid_token", error_description="{message}"'
     return Refused(401, [Issue("error", code, message)], headers={"WWW-Authenticate": challenge})
-
-
-def _invalid_client(description: str) -> TokenError:
-    # 400 as in RFC 7523 section 3.2: HTTP's 401 would need a challenge, and there is no scheme to name.
-    return TokenError(400, "invalid_client", description)

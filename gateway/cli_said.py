@@ -9,11 +9,11 @@ import msgspec
 import typer
 from rich.console import Console
 
-from gateway.client import PeerError
 from gateway.directory import DirectoryError
 from gateway.errors import Refused
 from gateway.keys import KeyFileError
 from gateway.own_system import NoClient
+from gateway.transport import PeerError
 from profiles.document import DocumentError
 
 out = Console()

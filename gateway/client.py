@@ -30,9 +30,10 @@ from joserfc import jws
 from joserfc.jwk import ECKey
 
 from gateway import scopes
-from gateway.authenticate import ASSERTION_TYPE, GRANT_TYPE
+from gateway.assertion import ASSERTION_TYPE, GRANT_TYPE
 from gateway.directory import Entry
 from gateway.keys import ALGORITHM
+from gateway.transport import Bounded, PeerFault, PeerRefused, PeerUnavailable
 
 ASSERTION_SECONDS: Final = 60
 _RENEW_EARLY_SECONDS: Final = 30
@@ -41,29 +42,6 @@ _LONGEST_WAIT_SECONDS: Final = 86_400.0
 _PATH: Final = re.compile(r"/[!\"$-\[\]-~]*")
 _BEARER_TOKEN: Final = re.compile(r"[A-Za-z0-9._~+/-]{1,8192}=*")  # RFC 6750 section 2.1
 _UNAVAILABLE: Final = (429, 500, 502, 503, 504)
-
-
-class PeerError(Exception):
-    """A call that brought no answer; the message names neither address nor content."""
-
-
-class PeerUnavailable(PeerError):  # noqa: N818 - it says what the other side did
-    """The other side could not be reached, was too slow or has no capacity: try again later.
-
-    retry_after: seconds it asked to be left alone, where it did.
-    """
-
-    def __init__(self, message: str, retry_after: float | None = None) -> None:
-        super().__init__(message)
-        self.retry_after = retry_after
-
-
-class PeerRefused(PeerError):  # noqa: N818 - it says what the other side did
-    """The other side gives this node no usable token: trying again does not help by itself."""
-
-
-class PeerFault(PeerError):  # noqa: N818 - it says what the other side did
-    """The other side answered what must not be answered, such as a body that is too large."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +89,7 @@ class PeerClient:
         limits = httpx2.Limits(max_connections=max_connections, max_keepalive_connections=max_connections)
         self._http = AsyncOAuth2Client(
             client_id=client_id,
-            transport=_Bounded(httpx2.AsyncHTTPTransport(trust_env=False, limits=limits), max_body),
+            transport=Bounded(httpx2.AsyncHTTPTransport(trust_env=False, limits=limits), max_body),
             timeout=httpx2.Timeout(timeout, connect=connect_timeout),
             headers={"User-Agent": "waymeet", "Accept-Encoding": "identity"},
             cookies=CookieJar(policy=DefaultCookiePolicy(allowed_domains=[])),
@@ -255,46 +233,6 @@ class PeerClient:
             raise PeerUnavailable("the other side did not answer in time") from None
         except httpx2.TransportError as error:
             raise PeerUnavailable(f"the other side could not be reached: {type(error).__name__}") from None
-
-
-class _Bounded(httpx2.AsyncBaseTransport):
-    """A transport that refuses answers larger than `most` bytes, token answers included.
-
-    Compressed ones are refused too, as nobody asked for them and their size says nothing.
-    """
-
-    def __init__(self, inner: httpx2.AsyncBaseTransport, most: int) -> None:
-        self._inner = inner
-        self._most = most
-
-    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
-        response = await self._inner.handle_async_request(request)
-        if response.headers.get("Content-Encoding", "identity").lower() != "identity":
-            await response.aclose()
-            raise PeerFault("the other side sent a compressed body that was not asked for")
-        assert isinstance(response.stream, httpx2.AsyncByteStream)
-        response.stream = _BoundedStream(response.stream, self._most)
-        return response
-
-    async def aclose(self) -> None:
-        await self._inner.aclose()
-
-
-class _BoundedStream(httpx2.AsyncByteStream):
-    def __init__(self, inner: httpx2.AsyncByteStream, most: int) -> None:
-        self._inner = inner
-        self._most = most
-
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        read = 0
-        async for chunk in self._inner:
-            read += len(chunk)
-            if read > self._most:
-                raise PeerFault(f"the other side sent a body of more than {self._most} bytes")
-            yield chunk
-
-    async def aclose(self) -> None:
-        await self._inner.aclose()
 
 
 def _token_name(peer: Entry, scope: str) -> tuple[str, str, str]:

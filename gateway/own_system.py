@@ -20,7 +20,7 @@ class NoClient(Exception):  # noqa: N818 - says what is missing
 
 
 async def send_record(settings: Settings, system: str, body: bytes, suffix: str) -> Answer:
-    """What the node answers to a record for one of its systems. Raises NoClient or client.PeerError."""
+    """What the node answers to a record for one of its systems. Raises NoClient or transport.PeerError."""
     content_type = _CONTENT_TYPES.get(suffix, "application/octet-stream")
     return await _post(
         settings, system, f"/records/{system}", body, content_type, "system/ServiceRequest.c system/Task.u"
@@ -28,7 +28,7 @@ async def send_record(settings: Settings, system: str, body: bytes, suffix: str)
 
 
 async def send_consent(settings: Settings, consent: dict[str, Any]) -> Answer:
-    """What the node answers to a Consent. Raises NoClient or client.PeerError."""
+    """What the node answers to a Consent. Raises NoClient or transport.PeerError."""
     body = msgspec.json.encode(consent)
     system = next(iter(settings.systems))
     return await _post(settings, system, "/fhir/Consent", body, "application/fhir+json", "system/Consent.c")

@@ -14,10 +14,11 @@ from uuid import uuid4
 import msgspec
 
 from gateway import fhir_json
-from gateway.client import Answer, PeerClient, PeerFault, PeerRefused, PeerUnavailable
+from gateway.client import Answer, PeerClient
 from gateway.directory import Entry
 from gateway.node import Node
 from gateway.outbox import GiveUp, Later, Outcome
+from gateway.transport import PeerFault, PeerRefused, PeerUnavailable
 from profiles import validate
 from profiles.outcome import errors
 

@@ -14,7 +14,7 @@ from joserfc import jws
 from joserfc.jwk import ECKey
 
 from gateway import keys
-from gateway.authenticate import ASSERTION_TYPE
+from gateway.assertion import ASSERTION_TYPE
 from gateway.demo.agencies import ALIAS, HOSPITAL, PANTRY, SHELTER, organization
 from gateway.demo.network import Network
 

@@ -6,6 +6,7 @@ import asyncio
 import json
 import time
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -57,8 +58,8 @@ class Network:
 
     def __enter__(self) -> Self:
         try:
-            for name in self.processes:
-                self.start(name)
+            with ThreadPoolExecutor() as side_by_side:
+                list(side_by_side.map(self.start, self.processes))
         except BaseException:
             self.stop()
             raise

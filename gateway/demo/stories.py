@@ -14,11 +14,11 @@ from typing import Any
 import msgspec
 from rich.console import Console
 
-from gateway import client
 from gateway.demo import telling
 from gateway.demo.agencies import ALIAS, HOSPITAL, NAMES, PANTRY, SHELTER
 from gateway.demo.network import Network, Refusal
 from gateway.demo.telling import Told
+from gateway.transport import PeerError
 
 RECORDS = Path(__file__).parent / "records"
 
@@ -70,7 +70,7 @@ def _tell(out: Console, network: Network, number: int, story: Callable[[Network]
     except Refusal as refusal:
         telling.failed(out, number, [issue["diagnostics"] for issue in refusal.answer["issue"]])
         return None
-    except (Unexpected, TimeoutError, client.PeerError) as fault:
+    except (Unexpected, TimeoutError, PeerError) as fault:
         telling.failed(out, number, [str(fault)])
         return None
     telling.panel(out, number, told)

@@ -25,9 +25,11 @@ from joserfc.jwk import ECKey, RSAKey
 from joserfc.util import urlsafe_b64decode
 
 from gateway import keys
-from gateway.authenticate import NO_STORE, Registration, TokenError, TokenServer, read_form
-from gateway.client import PeerClient, PeerRefused
+from gateway.assertion import TokenError, read_form
+from gateway.authenticate import NO_STORE, Registration, TokenServer
+from gateway.client import PeerClient
 from gateway.directory import Entry
+from gateway.transport import PeerRefused
 
 pytestmark = pytest.mark.slow
 

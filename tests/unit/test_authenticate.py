@@ -21,7 +21,8 @@ from joserfc.jwk import ECKey, Key, RSAKey
 from joserfc.util import urlsafe_b64encode
 
 from gateway import authenticate, keys
-from gateway.authenticate import ASSERTION_TYPE, Registration, TokenError, TokenServer
+from gateway.assertion import ASSERTION_TYPE, CLOCK_SKEW_SECONDS, TokenError, read_form
+from gateway.authenticate import Registration, TokenServer
 from gateway.errors import Refused
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
@@ -241,13 +242,13 @@ def test_another_grant_is_refused(node: Node) -> None:
 )
 def test_a_body_that_is_no_bounded_form_is_refused(body: bytes, content_type: str, rule: str) -> None:
     with pytest.raises(TokenError, match=rule) as found:
-        authenticate.read_form(body, content_type)
+        read_form(body, content_type)
     assert found.value.error == "invalid_request"
 
 
 def test_a_form_keeps_what_was_sent_twice_or_empty() -> None:
     body = urlencode([("scope", "system/Task.r"), ("scope", "a b"), ("grant_type", "")]).encode()
-    assert authenticate.read_form(body, "application/x-www-form-urlencoded; charset=UTF-8") == [
+    assert read_form(body, "application/x-www-form-urlencoded; charset=UTF-8") == [
         ("scope", "system/Task.r"),
         ("scope", "a b"),
         ("grant_type", ""),
@@ -363,7 +364,7 @@ def test_a_jti_is_good_once_and_remembered_for_longer_than_it_could_be_used(node
     node.server.token(request(), NOW)
     refused(node, request(), "invalid_client", "used before")
     # The same assertion is refused as expired from here on, so nothing need be remembered longer.
-    assert node.expires[0] > CLAIMS["exp"] + authenticate.CLOCK_SKEW_SECONDS
+    assert node.expires[0] > CLAIMS["exp"] + CLOCK_SKEW_SECONDS
 
 
 def test_of_many_who_use_one_jti_at_the_same_time_one_gets_a_token(node: Node) -> None:

@@ -19,10 +19,12 @@ import uvicorn
 from joserfc import jws
 
 from gateway import keys
-from gateway.authenticate import NO_STORE, Registration, TokenError, TokenServer, read_form
-from gateway.client import Answer, PeerClient, PeerFault, PeerRefused, PeerUnavailable
+from gateway.assertion import TokenError, read_form
+from gateway.authenticate import NO_STORE, Registration, TokenServer
+from gateway.client import Answer, PeerClient
 from gateway.directory import Entry
 from gateway.errors import Refused
+from gateway.transport import PeerFault, PeerRefused, PeerUnavailable
 
 OURS = "https://directory.example.org/Organization/mill-street-clinic"
 THEIRS = "https://directory.example.org/Organization/harbor-food-pantry"

@@ -10,11 +10,12 @@ from typing import Any
 import msgspec
 import pytest
 
-from gateway import client, sending
-from gateway.client import Answer, PeerFault, PeerRefused, PeerUnavailable
+from gateway import sending
+from gateway.client import Answer
 from gateway.directory import Entry
 from gateway.outbox import GiveUp, Later
 from gateway.sending import Gone, Partner, Stopped
+from gateway.transport import PeerError, PeerFault, PeerRefused, PeerUnavailable
 
 CLINIC = "https://directory.example.org/Organization/clinic"
 PEER = Entry(CLINIC, "Clinic", "https://clinic.example.org", {}, frozenset(), (), {}, "active")
@@ -86,7 +87,7 @@ def test_the_other_side_says_when_to_come_back() -> None:
     ("fault", "outcome"),
     [(PeerUnavailable("x"), Later), (PeerRefused("x"), Later), (PeerFault("x"), GiveUp)],
 )
-def test_no_answer_at_all(fault: client.PeerError, outcome: type) -> None:
+def test_no_answer_at_all(fault: PeerError, outcome: type) -> None:
     assert isinstance(stopped(fault), outcome)
 
 
