@@ -10,12 +10,13 @@ from consent.decision import Decision, Obligation, Reason
 from consent.explain import named, sentences
 from consent.facts import Facts, Party
 from consent.minimise import Disclosure, minimise, present, served_names
-from consent.policy import Policy, load_policy
+from consent.policy import SHIPPED, Policy, load_policy
 from consent.provisions import CompiledConsent
 from consent.r4 import compile_consent
 from consent.release import missing_elements, new_consent
 
 __all__ = [
+    "SHIPPED",
     "Agreement",
     "CompiledConsent",
     "Decision",

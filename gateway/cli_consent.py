@@ -16,6 +16,7 @@ from gateway.cli_said import err, out, said
 from profiles.document import load, read_schema
 
 app = typer.Typer(help="Record what a person allows.", no_args_is_help=True)
+_RECORD_HELP = "A record of the person: whose it is is read from it, as the mapping says."
 _ANSWERS = read_schema(Path(__file__).with_name("consent-answers.schema.json"))
 
 # Our choice, not the law's: a release of a victim service provider is short unless its client says otherwise.
@@ -34,6 +35,7 @@ def new(
     answers: Annotated[
         Path | None, typer.Option("--from", help="The answers in a JSON file, instead of being asked.")
     ] = None,
+    record: Annotated[Path | None, typer.Option(help=_RECORD_HELP)] = None,
 ) -> None:
     """Ask for what a release must say, write it as a FHIR Consent, and hand it to the node.
 
@@ -41,10 +43,28 @@ def new(
     """
     with said():
         found = settings.read(config)
-        given = load(answers, _ANSWERS).data if answers else _ask(found)
+        person = own_system.person_in(found, record) if record else None
+        given = load(answers, _ANSWERS).data if answers else _ask(found, person)
         answer = asyncio.run(own_system.send_consent(found, build(found, given)))
         recorded = show.answer(out, err, answer)
     raise typer.Exit(0 if recorded else 1)
+
+
+@app.command("list")
+def list_of_person(
+    record: Annotated[Path | None, typer.Option(help=_RECORD_HELP)] = None,
+    identifier: Annotated[
+        tuple[str, str] | None, typer.Option(help="The person's identifier: system (URI) and value.")
+    ] = None,
+    config: Annotated[Path, typer.Option("--config", "-c", envvar="WAYMEET_CONFIG")] = Path("node.yaml"),
+) -> None:
+    """The consents of one person, with the ids that `waymeet revoke` takes."""
+    with said():
+        found = settings.read(config)
+        person = own_system.person_in(found, record) if record else identifier
+        if person is None:
+            raise ValueError("Name the person: --record FILE, or --identifier SYSTEM VALUE.")
+        show.consents_of(out, found, person)
 
 
 def build(found: settings.Settings, given: dict[str, Any]) -> dict[str, Any]:
@@ -71,18 +91,19 @@ def build(found: settings.Settings, given: dict[str, Any]) -> dict[str, Any]:
     )
 
 
-def _ask(found: settings.Settings) -> dict[str, Any]:
+def _ask(found: settings.Settings, person: tuple[str, str] | None) -> dict[str, Any]:
     out.print("What may be released? Leave out what the person was not asked about.")
     items = [
         code for code, item in shipped().entries.items() if typer.confirm(f"  {item.display}?", default=False)
     ]
     end = typer.prompt("Until which day (YYYY-MM-DD)", default=_usual_end(found))
     date.fromisoformat(end)
+    system, value = person or (
+        typer.prompt("Which of your systems is the person's identifier from (URI)"),
+        typer.prompt("The person's identifier there"),
+    )
     return {
-        "patient": {
-            "system": typer.prompt("Which of your systems is the person's identifier from (URI)"),
-            "value": typer.prompt("The person's identifier there"),
-        },
+        "patient": {"system": system, "value": value},
         "recipients": typer.prompt("To whom (names or directory URLs, separated by commas)")
         .replace(" ", "")
         .split(","),

@@ -20,10 +20,11 @@ from consent import Agreement, Policy
 from gateway import clock, keys
 from gateway.authenticate import Registration
 from gateway.directory import Directory, DirectoryError, Entry
-from gateway.settings import Settings
+from gateway.settings import Settings, mapping_path
 from gateway.store import marks
 from gateway.store.work import Store
 from mappings import LocalMapping
+from profiles.document import DocumentError
 
 log = logging.getLogger("waymeet.node")
 
@@ -64,14 +65,12 @@ class Node:
     def __init__(self, settings: Settings, now: Callable[[], datetime] = clock.now) -> None:
         self.settings = settings
         self.now = now
-        self.policy: Policy = (
-            consent.load_policy(settings.policies) if settings.policies else consent.load_policy()
-        )
-        self.agreements: tuple[Agreement, ...] = tuple(
-            consent.agreement.load(path) for path in sorted(settings.agreements.glob("*.json"))
-        )
+        own_rules = [settings.policies] if settings.policies else []
+        self.policy: Policy = consent.load_policy(consent.SHIPPED, *own_rules)
+        self._agreements_seen = _all_changed(settings.agreements)
+        self.agreements: tuple[Agreement, ...] = _agreements(settings.agreements)
         self.mappings: Mapping[str, LocalMapping] = {
-            name: mappings.load(_mapping_path(settings, system.mapping))
+            name: mappings.load(mapping_path(settings, system.mapping))
             for name, system in settings.systems.items()
         }
         self.identities: Mapping[str, Identity] = {
@@ -107,19 +106,20 @@ class Node:
         """The directory in use."""
         return self._directory
 
-    def refresh_directory(self) -> bool:
-        """Read the directory again if its file has changed, and say so; a bad new file changes nothing.
+    def refresh(self) -> bool:
+        """Read directory and agreements again if they have changed, and say so; a bad file changes nothing.
 
         Opens a unit of work, so it is never called within one: the worker calls it between two.
         """
-        seen = _changed(self.settings.directory)
-        if seen == self._directory_seen:
+        directory, agreements = _changed(self.settings.directory), _all_changed(self.settings.agreements)
+        if (directory, agreements) == (self._directory_seen, self._agreements_seen):
             return False
-        self._directory_seen = seen
+        self._directory_seen, self._agreements_seen = directory, agreements
         try:
             self._directory = self._read_directory()
-        except DirectoryError as fault:
-            log.error("the new directory is not used: %s", fault)
+            self.agreements = _agreements(self.settings.agreements)
+        except (DirectoryError, DocumentError) as fault:
+            log.error("what has changed is not used: %s", fault)
             return False
         return True
 
@@ -201,16 +201,18 @@ class Node:
         self.store.close()
 
 
+def _agreements(folder: Path) -> tuple[Agreement, ...]:
+    return tuple(consent.agreement.load(path) for path in sorted(folder.glob("*.json")))
+
+
+def _all_changed(folder: Path) -> tuple[tuple[str, int, int], ...]:
+    return tuple((path.name, *_changed(path)) for path in sorted(folder.glob("*.json")))
+
+
 def _others(agreement: Agreement, organization: str) -> frozenset[str]:
     """The other parties of an agreement that one of our identities is a party to."""
     parties = frozenset(member.organization for member in agreement.members)
     return parties - {organization} if organization in parties else frozenset()
-
-
-def _mapping_path(settings: Settings, named: str) -> Path:
-    """A shipped mapping by its name, or a file beside the configuration."""
-    local = settings.path.parent / named
-    return local if local.is_file() else mappings.shipped(named)
 
 
 def _node_key(path: Path) -> bytes:

@@ -7,10 +7,11 @@ from typing import Any
 
 import msgspec
 
+import mappings
 from gateway import keys
 from gateway.client import Answer, PeerClient
 from gateway.directory import Entry
-from gateway.settings import ClientSettings, Settings
+from gateway.settings import ClientSettings, Settings, mapping_path
 
 _CONTENT_TYPES = {".csv": "text/csv", ".json": "application/json", ".hl7": "x-application/hl7-v2+er7"}
 
@@ -32,6 +33,23 @@ async def send_consent(settings: Settings, consent: dict[str, Any]) -> Answer:
     body = msgspec.json.encode(consent)
     system = next(iter(settings.systems))
     return await _post(settings, system, "/fhir/Consent", body, "application/fhir+json", "system/Consent.c")
+
+
+def person_in(settings: Settings, path: Path) -> tuple[str, str]:
+    """Whose record it is: the identifier (system, value) that a system's mapping finds in it.
+
+    Raises ValueError when no system's mapping finds a person, and OSError.
+    """
+    body = read_record(path, settings.body_limit)
+    for system in settings.systems.values():
+        mapping = mappings.load(mapping_path(settings, system.mapping))
+        try:
+            subjects = {mapping.map(record).subject for record in mapping.read(body)} - {None}
+        except mappings.RecordError:
+            continue
+        if len(subjects) == 1 and (subject := subjects.pop()):
+            return subject
+    raise ValueError(f"{path.name}: no mapping of this node finds exactly one person in it")
 
 
 def read_record(path: Path, limit: int) -> bytes:

@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+import mappings
 from gateway import scopes
-from profiles.document import Document, DocumentError, load, read_schema
+from profiles.document import Document, load, read_schema
 
 _SCHEMA = read_schema(Path(__file__).with_name("node.schema.json"))
 
@@ -118,6 +119,12 @@ def read(path: Path) -> Settings:
     return settings
 
 
+def mapping_path(settings: Settings, named: str) -> Path:
+    """A mapping file beside the configuration, or else a shipped mapping by its name."""
+    local = settings.path.parent / named
+    return local if local.is_file() else mappings.shipped(named)
+
+
 def _identity(base: Path, entry: Mapping[str, Any]) -> IdentitySettings:
     host, _, port = entry["listen"].rpartition(":")
     return IdentitySettings(
@@ -180,6 +187,3 @@ def _check(document: Document, settings: Settings) -> None:
             issues.append(document.issue(("clients", number, "scopes"), str(fault)))
     if issues:
         raise document.error(issues)
-
-
-__all__ = ["ClientSettings", "DocumentError", "IdentitySettings", "Settings", "SystemSettings", "read"]

@@ -15,6 +15,8 @@ from gateway import status
 from gateway.client import Answer
 from gateway.clock import moment, now
 from gateway.node import Node
+from gateway.settings import Settings
+from gateway.store import consents
 
 AGAIN = timedelta(seconds=5)
 
@@ -52,7 +54,8 @@ def answer(out: Console, err: Console, found: Answer) -> bool:
 
 
 def _receipt(out: Console, result: dict[str, Any]) -> None:
-    out.print(f"Referral {result['referral']}: {result['state']}", markup=False, highlight=False)
+    said = f"Referral {result['referral']}: {result['state']}"
+    out.print(said, markup=False, highlight=False, soft_wrap=True)
     needed = [f"What would change this: {line}" for line in result["needed"]]
     for sentence in [one for one in result["decided"] if not one.startswith("What would change this")]:
         out.print(f"  {sentence}", markup=False, highlight=False)
@@ -108,6 +111,26 @@ def referral(out: Console, node: Node, referral_id: str) -> bool:
 def _local(node: Node, at: str) -> str:
     """A moment in the node's own time zone."""
     return moment(at).astimezone(node.settings.timezone).strftime("%Y-%m-%d %H:%M:%S")
+
+
+def consents_of(out: Console, settings: Settings, person: tuple[str, str]) -> None:
+    """The consents of one person: id, status, who may be told, until when."""
+    node = Node(settings)
+    try:
+        with node.store.work() as work:
+            held = consents.of_person(work, consents.subject_digest(work, *person))
+        names = {entry.organization: entry.name for entry in node.directory.entries}
+        for one in held:
+            provision = one.resource["provision"]
+            actors = [actor["reference"].get("reference", "") for actor in provision.get("actor", [])]
+            told = ", ".join(names.get(actor, actor) for actor in actors) or "anyone"
+            end = provision.get("period", {}).get("end", "no end")
+            line = f"{one.id}  {one.status}, for {told}, until {end}"
+            out.print(line, markup=False, highlight=False, soft_wrap=True)
+        if not held:
+            out.print("No consent of this person is on file here.")
+    finally:
+        node.close()
 
 
 def _outcome(err: Console, outcome: dict[str, Any]) -> None:

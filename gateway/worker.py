@@ -49,7 +49,7 @@ class Worker:
             outbox.take_over(work)
 
     def _lease(self) -> list[Posted]:
-        if self._node.refresh_directory():
+        if self._node.refresh():
             self._subscribe_everywhere()
         with self._node.store.work() as work:
             return outbox.lease(work, AT_ONCE)
