@@ -12,6 +12,7 @@ from importlib.metadata import version
 from typing import Any
 
 from fastapi import FastAPI, Request, Response
+from starlette.background import BackgroundTask
 from starlette.concurrency import run_in_threadpool
 
 from gateway import fhir_json, health, notification, notify, permission, scopes, task_search
@@ -132,8 +133,11 @@ class _Face:
                 self._exchange.read, ask, resource_type, request.path_params["id"]
             )
             if request.headers.get("if-none-match") == found.etag:
-                return Response(status_code=304, headers={"ETag": found.etag, "Cache-Control": "no-store"})
-            return _answer(found)
+                unchanged = Response(
+                    status_code=304, headers={"ETag": found.etag, "Cache-Control": "no-store"}
+                )
+                return self._until_sent(unchanged, found)
+            return self._until_sent(_answer(found), found)
 
         return handler
 
@@ -288,6 +292,15 @@ class _Face:
 
     def _ask(self, request: Request, agent: str) -> Ask:
         return Ask(agent, self._identity, request_id(request))
+
+    def _until_sent(self, response: Response, found: Answer) -> Response:
+        """`response`, which notes the end of its disclosure when its last byte is out."""
+
+        async def ended() -> None:
+            self._node.ended.append(found.disclosure)
+
+        response.background = BackgroundTask(ended)
+        return response
 
     def _own_subscriptions(self, ask: Ask) -> list[subscriptions.Subscription]:
         with self._node.store.work() as work:

@@ -28,7 +28,7 @@ from gateway.judge import Denied, judge, permitted
 from gateway.node import Node
 from gateway.offering import Receipt, after_change, offer_if_permitted
 from gateway.recording import Ask, or_refuse, record
-from gateway.store import consents, contents, inbound, received, referrals, tasks
+from gateway.store import consents, contents, disclosures, inbound, received, referrals, tasks
 from gateway.store.referrals import Referral
 from gateway.store.tasks import Task
 from gateway.store.work import Work
@@ -43,10 +43,14 @@ PURPOSE = "COC"  # coordination of care, the purpose of a referral (v3-ActReason
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a caller gets: a resource, its entity tag, and the HTTP status."""
+    """What a caller gets: a resource, its entity tag, and the HTTP status.
+
+    disclosure: what to note as ended once the last byte is sent, where something of a referral goes out.
+    """
 
     resource: Mapping[str, Any]
     etag: str
+    disclosure: str = ""
     status: int = 200
     location: str = ""
 
@@ -136,7 +140,8 @@ class Exchange:
             items = disclosed_items(self.node, judged.decision, name)
             decision, withheld = judged.decision, shown.withheld
             record(work, ask, "read", "R", found, task, decision, what=name, items=items, withheld=withheld)
-            return Answer(resource, etag(work, task if name == "Task" else resource))
+            tag = etag(work, task if name == "Task" else resource)
+            return Answer(resource, tag, disclosures.begin(work, found.id))
 
         return or_refuse(self.store, ask, "read", "R", step)
 
@@ -214,7 +219,7 @@ class Exchange:
             judged = permitted(self.node, work, about, task)
             said = fhir_json.canonical(wanted)
             if key and (again := received.first_answer(work, ask.agent, key, said)):
-                return Answer(wanted, "", 201, f"Procedure/{again['procedure']}")
+                return Answer(wanted, "", status=201, location=f"Procedure/{again['procedure']}")
             if judged.decision.view != "dossier":
                 raise refuse(409, "business-rule", "A Procedure belongs to an accepted, open referral.")
             made = tasks.add_address(work, task.id, f"Procedure/{uuid4()}")
@@ -224,7 +229,7 @@ class Exchange:
             if key:
                 received.remember(work, ask.agent, key, said, about.id, {"procedure": made})
             record(work, ask, "create", "C", about, changed, judged.decision)
-            return Answer({**wanted, "id": made}, "", 201, f"Procedure/{made}")
+            return Answer({**wanted, "id": made}, "", status=201, location=f"Procedure/{made}")
 
         return or_refuse(self.store, ask, "create", "C", step)
 

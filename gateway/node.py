@@ -6,6 +6,7 @@ Opening a node fails loudly: an unreadable key, directory, agreement, policy or 
 from __future__ import annotations
 
 import logging
+from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -84,6 +85,7 @@ class Node:
             )
             for entry in settings.identities
         }
+        self.ended: deque[str] = deque()  # disclosures whose last byte is sent; the worker notes them
         self._anchors = [_public_key(path) for path in settings.anchors]
         self._locals = {client.id: client for client in settings.clients}
         self._local_jwks = {client.id: _jwks(client.jwks) for client in settings.clients}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Mapping
 from typing import Any
 from uuid import uuid4
@@ -14,13 +15,15 @@ from gateway.judge import judge
 from gateway.node import Node
 from gateway.offering import Receipt, cancel, offer_if_permitted
 from gateway.recording import Ask, record
-from gateway.store import consents, referrals, tasks
+from gateway.store import consents, disclosures, referrals, tasks
 from gateway.store.referrals import Referral
 from gateway.store.tasks import Task
 from gateway.store.work import Work
 from gateway.task_resource import WITHDRAWN
 from profiles import validate
 from profiles.outcome import errors
+
+WAIT_SECONDS = 0.02
 
 
 def record_consent(node: Node, ask: Ask, resource: Mapping[str, Any]) -> tuple[str, list[Receipt]]:
@@ -59,8 +62,16 @@ def record_consent(node: Node, ask: Ask, resource: Mapping[str, Any]) -> tuple[s
 def withdraw_consent(node: Node, ask: Ask, consent_id: str) -> list[str]:
     """Make a Consent inactive and cancel every open referral that no longer may go on.
 
-    Returns the ids of the cancelled referrals. Raises Refused (404) for an unknown Consent.
+    Returns the ids of the cancelled referrals, only after every disclosure of theirs that was decided before
+    has ended. Raises Refused (404) for an unknown Consent.
     """
+    cancelled = _withdraw(node, ask, consent_id)
+    while cancelled and _under_way(node, cancelled):
+        time.sleep(WAIT_SECONDS)
+    return cancelled
+
+
+def _withdraw(node: Node, ask: Ask, consent_id: str) -> list[str]:
     with node.store.work() as work:
         held = consents.get(work, consent_id)
         if held is None:
@@ -106,6 +117,11 @@ def cancel_referral(node: Node, ask: Ask, referral_id: str) -> None:
             referral.check_transition(task.status, "cancelled", "requester", WITHDRAWN)
             record(work, ask, "update", "U", found, task)
             cancel(work, found, task)
+
+
+def _under_way(node: Node, referral_ids: list[str]) -> bool:
+    with node.store.work() as work:
+        return disclosures.under_way(work, referral_ids) > 0
 
 
 def _offer_again(node: Node, ask: Ask, work: Work, held: Referral) -> Iterator[Receipt]:

@@ -12,7 +12,7 @@ from gateway.node import Node
 from gateway.outbox import Done, GiveUp, Later, Outcome, Posted
 from gateway.recording import Ask
 from gateway.sending import Clients, Stopped
-from gateway.store import subscribed
+from gateway.store import disclosures, subscribed
 
 log = logging.getLogger("waymeet.worker")
 
@@ -51,7 +51,9 @@ class Worker:
     def _lease(self) -> list[Posted]:
         if self._node.refresh():
             self._subscribe_everywhere()
+        ended = [self._node.ended.popleft() for _ in range(len(self._node.ended))]
         with self._node.store.work() as work:
+            disclosures.end(work, ended)
             return outbox.lease(work, AT_ONCE)
 
     async def _attempt(self, entry: Posted) -> None:

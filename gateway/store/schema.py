@@ -87,6 +87,15 @@ pointer = Table(
     UniqueConstraint("tenant", "task_id", "name"),
 )
 
+disclosure = Table(
+    "disclosure",
+    metadata,
+    _tenant(),
+    _id(),
+    _text("referral_id"),
+    _text("until"),  # after this it can no longer be under way
+)
+
 consent = Table(
     "consent",
     metadata,

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import json
-from datetime import datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from hospital_world import Clock, make_hospital, offered
 from sqlalchemy import func, select
 
-from gateway import cli_consent, clock, notify, outbox, permission, settings
-from gateway.demo.agencies import ALIAS, HOSPITAL, PANTRY, SHELTER, found, organization
-from gateway.demo.stories import RECORDS
+from gateway import notify, outbox, permission
+from gateway.demo.agencies import PANTRY, organization
 from gateway.errors import Refused
 from gateway.exchange import Exchange
 from gateway.node import Node
@@ -21,34 +20,9 @@ from gateway.store import schema, tasks
 from gateway.store.vault import Erased
 
 
-class Clock:
-    """A clock that a test can turn."""
-
-    def __init__(self) -> None:
-        self.ahead = timedelta()
-
-    def __call__(self) -> datetime:
-        return clock.now() + self.ahead
-
-
 @pytest.fixture
 def hospital(tmp_path: Path) -> Node:
-    ports = {name: 9001 + number for number, name in enumerate((HOSPITAL, PANTRY, SHELTER, ALIAS))}
-    agencies = found(tmp_path, ports, "http://127.0.0.1:9/none")
-    return Node(settings.read(agencies[HOSPITAL].config), Clock())
-
-
-def offered(node: Node) -> tuple[Ask, str, str]:
-    """A referral that stands as an offer: who acts, its id, and its Task's."""
-    ask = Ask("operator", node.home, "00000000-0000-4000-8000-000000000001")
-    answers = json.loads((RECORDS / "1-consent.json").read_bytes())
-    answers["end"] = (node.now() + timedelta(days=1)).date().isoformat()
-    permission.record_consent(node, ask, cli_consent.build(node.settings, answers))
-    receipt = Exchange(node).hand_in(ask, "hl7v2-referral", (RECORDS / "1-hospital.hl7").read_bytes(), "")[0]
-    assert not isinstance(receipt, Refused)
-    assert receipt.state == "offered"
-    with node.store.work() as work:
-        return ask, receipt.referral, tasks.of_referral(work, receipt.referral)[0].id
+    return make_hospital(tmp_path)
 
 
 def drain(node: Node, lane: str) -> None:

@@ -51,6 +51,14 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("tenant", "owner_id", "name"),
     )
     op.create_table(
+        "disclosure",
+        sa.Column("tenant", sa.String(), nullable=False),
+        sa.Column("id", sa.String(), nullable=False),
+        sa.Column("referral_id", sa.String(), nullable=False),
+        sa.Column("until", sa.String(), nullable=False),
+        sa.PrimaryKeyConstraint("tenant", "id"),
+    )
+    op.create_table(
         "inbound",
         sa.Column("tenant", sa.String(), nullable=False),
         sa.Column("id", sa.String(), nullable=False),

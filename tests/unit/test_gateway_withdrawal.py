@@ -1,0 +1,98 @@
+"""A withdrawal is acknowledged only after what was decided before it has been sent to its last byte."""
+
+from __future__ import annotations
+
+import threading
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from hospital_world import Clock, make_hospital, offered
+
+from gateway import permission
+from gateway.demo.agencies import PANTRY, organization
+from gateway.errors import Refused
+from gateway.exchange import Exchange
+from gateway.node import Node
+from gateway.recording import Ask
+from gateway.store import consents, disclosures, schema
+
+
+@pytest.fixture
+def hospital(tmp_path: Path) -> Node:
+    return make_hospital(tmp_path)
+
+
+def the_consent(node: Node) -> str:
+    with node.store.work() as work:
+        return str(work.tx.execute(schema.consent.select()).one().id)
+
+
+def withdraw_beside(node: Node, ask: Ask) -> tuple[threading.Thread, list[list[str]]]:
+    """Start a withdrawal on another thread; what it returns once it does."""
+    returned: list[list[str]] = []
+    consent = the_consent(node)
+    thread = threading.Thread(target=lambda: returned.append(permission.withdraw_consent(node, ask, consent)))
+    thread.start()
+    return thread, returned
+
+
+def withdrawn(node: Node) -> bool:
+    consent = the_consent(node)
+    with node.store.work() as work:
+        held = consents.get(work, consent)
+    return held is not None and held.status == "inactive"
+
+
+def wait_until_withdrawn(node: Node) -> None:
+    for _ in range(500):
+        if withdrawn(node):
+            return
+        threading.Event().wait(0.01)
+    raise AssertionError("the withdrawal was never committed")
+
+
+def test_it_waits_for_a_read_that_was_decided_before(hospital: Node) -> None:
+    ask, referral_id, task_id = offered(hospital)
+    pantry = Ask(organization(PANTRY), hospital.home, "00000000-0000-4000-8000-000000000002")
+    read = Exchange(hospital).read(pantry, "Task", task_id)
+
+    thread, returned = withdraw_beside(hospital, ask)
+    wait_until_withdrawn(hospital)
+    thread.join(0.3)
+    assert thread.is_alive(), "acknowledged while an answer was still being sent"
+
+    with hospital.store.work() as work:
+        disclosures.end(work, [read.disclosure])
+    thread.join(5)
+    assert returned == [[referral_id]]
+
+
+def test_it_does_not_wait_for_what_a_crash_left_behind(hospital: Node) -> None:
+    ask, referral_id, task_id = offered(hospital)
+    pantry = Ask(organization(PANTRY), hospital.home, "00000000-0000-4000-8000-000000000002")
+    Exchange(hospital).read(pantry, "Task", task_id)  # and its end is never noted
+
+    assert isinstance(hospital.now, Clock)
+    hospital.now.ahead += disclosures.LONGEST + timedelta(seconds=1)
+
+    assert permission.withdraw_consent(hospital, ask, the_consent(hospital)) == [referral_id]
+
+
+def test_nothing_new_of_the_person_is_decided_meanwhile(hospital: Node) -> None:
+    ask, _, task_id = offered(hospital)
+    pantry = Ask(organization(PANTRY), hospital.home, "00000000-0000-4000-8000-000000000002")
+    read = Exchange(hospital).read(pantry, "Task", task_id)
+    patient = str(read.resource["for"]["reference"]).removeprefix("Patient/")
+    request = str(read.resource["focus"]["reference"]).removeprefix("ServiceRequest/")
+
+    thread, _ = withdraw_beside(hospital, ask)
+    wait_until_withdrawn(hospital)
+    for resource_type, resource_id in (("Patient", patient), ("ServiceRequest", request)):
+        with pytest.raises(Refused):
+            Exchange(hospital).read(pantry, resource_type, resource_id)
+
+    with hospital.store.work() as work:
+        disclosures.end(work, [read.disclosure])
+    thread.join(5)
+    assert not thread.is_alive()
