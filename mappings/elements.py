@@ -50,8 +50,6 @@ _DEFINITIONS = {
 }
 _NOT_TEXT = frozenset({"boolean", "integer", "positiveInt", "decimal"})
 
-RESOURCES = ("Patient", "ServiceRequest", "Observation", "Task", "Procedure")
-
 
 @dataclass(frozen=True, slots=True)
 class Element:

@@ -66,11 +66,6 @@ def primitives() -> Mapping[str, str]:
     return table
 
 
-def is_type(name: str) -> bool:
-    """Whether `name` is a datatype, a resource type or the path of a backbone element."""
-    return name in _base()["types"] or name in _base()["primitives"] or name == "Resource"
-
-
 @cache
 def elements(type_name: str) -> Mapping[str, Element]:
     """The elements of a type, by name (`value[x]` for a choice). Raises KeyError for an unknown type."""
