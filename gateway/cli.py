@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 from uuid import uuid4
@@ -26,7 +24,7 @@ from gateway import (
     show,
 )
 from gateway.cli_said import err, out, said
-from gateway.node import Node
+from gateway.node import Node, opened
 from gateway.recording import Ask
 
 app = typer.Typer(
@@ -97,7 +95,7 @@ def status(
     config: Config = DEFAULT_CONFIG,
 ) -> None:
     """Where referrals stand; with an id, who saw what of one of yours, and why."""
-    with said(), _opened(config) as node:
+    with said(), opened(config) as node:
         known = show.referral(out, node, referral) if referral else show.referrals(out, node)
         if not known:
             err.print(f"There is no referral {referral} here.", markup=False)
@@ -110,7 +108,7 @@ def revoke(
     config: Config = DEFAULT_CONFIG,
 ) -> None:
     """Withdraw a consent: every open referral that rests on it is cancelled, at once."""
-    with said(), _opened(config) as node:
+    with said(), opened(config) as node:
         cancelled = permission.withdraw_consent(node, _operator(node), consent)
         out.print(f"The consent is withdrawn. Cancelled referrals: {len(cancelled)}.")
         for one in cancelled:
@@ -124,7 +122,7 @@ def cancel(
     config: Config = DEFAULT_CONFIG,
 ) -> None:
     """Take back a referral that you sent and that is not closed."""
-    with said(), _opened(config) as node:
+    with said(), opened(config) as node:
         permission.cancel_referral(node, _operator(node), referral)
         out.print(f"Referral {referral} is cancelled.", markup=False)
 
@@ -136,7 +134,7 @@ def retry(
     drop: Annotated[bool, typer.Option("--drop", help="Let go of it for good instead.")] = False,
 ) -> None:
     """Try again what was given up."""
-    with said(), _opened(config) as node, node.store.work() as work:
+    with said(), opened(config) as node, node.store.work() as work:
         done = outbox.drop(work, number) if drop else outbox.retry(work, number)
         out.print("Done." if done else f"Nothing with the number {number} was given up.")
     raise typer.Exit(0 if done else 1)
@@ -145,7 +143,7 @@ def retry(
 @app.command("audit")
 def check_audit(config: Config = DEFAULT_CONFIG) -> None:
     """Check that nobody has rewritten the log: every entry must follow from the one before it."""
-    with said(), _opened(config) as node, node.store.work() as work:
+    with said(), opened(config) as node, node.store.work() as work:
         broken = audit.first_break(work)
         count = audit.length(work)
     if broken is None:
@@ -157,15 +155,6 @@ def check_audit(config: Config = DEFAULT_CONFIG) -> None:
 
 def _operator(node: Node) -> Ask:
     return Ask("operator", node.home, str(uuid4()))
-
-
-@contextmanager
-def _opened(config: Path) -> Iterator[Node]:
-    node = Node(settings.read(config))
-    try:
-        yield node
-    finally:
-        node.close()
 
 
 def main() -> None:

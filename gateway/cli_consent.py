@@ -13,6 +13,7 @@ from consent.items import shipped
 from consent.release import new_consent
 from gateway import clock, own_system, settings, show
 from gateway.cli_said import err, out, said
+from gateway.node import opened
 from profiles.document import load, read_schema
 
 app = typer.Typer(help="Record what a person allows.", no_args_is_help=True)
@@ -64,7 +65,8 @@ def list_of_person(
         person = own_system.person_in(found, record) if record else identifier
         if person is None:
             raise ValueError("Name the person: --record FILE, or --identifier SYSTEM VALUE.")
-        show.consents_of(out, found, person)
+        with opened(config) as node:
+            show.consents_of(out, node, person)
 
 
 def build(found: settings.Settings, given: dict[str, Any]) -> dict[str, Any]:
@@ -74,17 +76,15 @@ def build(found: settings.Settings, given: dict[str, Any]) -> dict[str, Any]:
     from today, this agency's usual period, or COC: start, end, purpose; signed: where the form is kept.
     """
     names = {name: url for system in found.systems.values() for name, url in system.recipients.items()}
-    today = clock.now().astimezone(found.timezone).date()
     protected = "victim-service-provider" in found.kinds
-    usual_end = today + timedelta(days=VSP_DAYS if protected else OTHER_DAYS)
     return new_consent(
         patient=(given["patient"]["system"], given["patient"]["value"]),
         source=found.sends_as.organization,
         recipients=[names.get(one, one) for one in given["recipients"]],
         purpose=given.get("purpose", "COC"),
         items=given["items"],
-        start=given.get("start", today.isoformat()),
-        end=given.get("end", usual_end.isoformat()),
+        start=given.get("start", _today(found).isoformat()),
+        end=given.get("end", _usual_end(found)),
         signed=given["signed"],
         recorded=clock.now(),
         regime="vawa" if protected else "hipaa" if "covered-entity" in found.kinds else "agreement",
@@ -115,4 +115,8 @@ def _ask(found: settings.Settings, person: tuple[str, str] | None) -> dict[str, 
 
 def _usual_end(found: settings.Settings) -> str:
     days = VSP_DAYS if "victim-service-provider" in found.kinds else OTHER_DAYS
-    return (clock.now().astimezone(found.timezone).date() + timedelta(days=days)).isoformat()
+    return (_today(found) + timedelta(days=days)).isoformat()
+
+
+def _today(found: settings.Settings) -> date:
+    return clock.now().astimezone(found.timezone).date()

@@ -83,13 +83,10 @@ class Exchange:
         with self.store.work() as work:
             if again := received.first_answer(work, system, mapped.key, said):
                 return msgspec.convert(again, Receipt)
-        resources = receive.referral_resources(mapped)
-        candidates = route.candidates(self.node, self.node.settings.systems[system], mapped)
-        referral_id = str(uuid4())
-        self.store.vault.create(referral_id)  # before the content that it opens
-        with self.store.work() as work:
-            if again := received.first_answer(work, system, mapped.key, said):
-                return msgspec.convert(again, Receipt)
+            resources = receive.referral_resources(mapped)
+            candidates = route.candidates(self.node, self.node.settings.systems[system], mapped)
+            referral_id = str(uuid4())
+            self.store.vault.create(referral_id)  # durable before the content that it opens
             opened = Referral(
                 id=referral_id,
                 organization=self.node.sends_as.organization,
@@ -173,12 +170,16 @@ class Exchange:
         def step(work: Work) -> Answer:
             found, task, _ = find(work, ask, "Task", task_id)
             said = fhir_json.canonical(wanted)
-            if key and received.first_answer(work, ask.agent, key, said):
+            repeated = key is not None and received.first_answer(work, ask.agent, key, said) is not None
+            if repeated and wanted.get("status") == task.status:
+                # What it wrote itself it may hear again; anything that came later is decided below.
+                record(work, ask, "read", "R", found, task, details={"repeated": "true"})
                 return self._as_it_stands(work, found, task)
             judged = permitted(self.node, work, found, task)
             current = view(self.node, work, found, task, judged).task
-            if task.status in referral.FINAL and wanted.get("status") == task.status:
-                return self._as_it_stands(work, found, task)  # closed that way already: nothing to change
+            if repeated or (task.status in referral.FINAL and wanted.get("status") == task.status):
+                record(work, ask, "read", "R", found, task, judged.decision, details={"repeated": "true"})
+                return Answer(current, etag(work, task))
             if if_match is None:
                 raise refuse(428, "required", "Send If-Match with the ETag of the version that you read.")
             if if_match != etag(work, task):
@@ -220,9 +221,13 @@ class Exchange:
             said = fhir_json.canonical(wanted)
             if key and (again := received.first_answer(work, ask.agent, key, said)):
                 return Answer(wanted, "", status=201, location=f"Procedure/{again['procedure']}")
+            person = f"Patient/{tasks.addresses(work, task.id)['Patient']}"
+            if wanted.get("subject", {}).get("reference") != person:
+                rule = "It must be about the Task's own person."
+                raise refuse(422, "business-rule", rule, expression="Procedure.subject")
             if judged.decision.view != "dossier":
                 raise refuse(409, "business-rule", "A Procedure belongs to an accepted, open referral.")
-            made = tasks.add_address(work, task.id, f"Procedure/{uuid4()}")
+            made = tasks.add_address(work, task.id, "Procedure")
             contents.put(work, about.id, f"Procedure/{made}", wanted)
             output = [*task.detail.get("output", []), resulting_activity(made)]
             changed = tasks.change(work, task, task.status, {**task.detail, "output": output})
@@ -250,8 +255,6 @@ class Exchange:
         """Our own system's answer to a referral: checked, sealed, and sent to the source by the worker."""
         task = mapped.resources["Task"]
         said = receive.same_record(mapped)
-        answer_id = str(uuid4())
-        self.store.vault.create(answer_id)
         with self.store.work() as work:
             known = inbound.get(work, str(task.get("id", "")))
             if known is None:
@@ -259,6 +262,8 @@ class Exchange:
             if again := received.first_answer(work, system, mapped.key, said):
                 return msgspec.convert(again, Receipt)
             referral.check_transition(known.expected, task["status"], "owner", task.get("statusReason"))
+            answer_id = str(uuid4())
+            self.store.vault.create(answer_id)
             contents.put(work, answer_id, "answer", mapped.resources)
             inbound.change(work, known.id, expected=task["status"])
             outbox.post(

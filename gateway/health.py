@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from gateway import clock
 from gateway.node import Node
 
@@ -21,9 +23,8 @@ def _seals(node: Node) -> bool:
     return bool(node.store.vault.digest("ready", "ready")) and bool(node.identities)
 
 
-def _works(check: object) -> bool:
-    assert callable(check)
+def _works(check: Callable[[], bool]) -> bool:
     try:
-        return bool(check())
+        return check()
     except Exception:  # whatever is wrong, the answer is that it is not ready
         return False

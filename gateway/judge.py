@@ -57,7 +57,6 @@ def judge(node: Node, work: Work, referral: Referral, task: Task) -> Judged:
         items=consent.present(resources, node.policy),
         agreements=node.agreements,
         consents=_of_person(node, work, referral.subject_digest),
-        excluded=frozenset(record.get("excluded", ())),
         policy=node.policy,
     )
     return Judged(consent.decide(facts, work.now), resources)

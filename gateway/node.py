@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -18,7 +19,7 @@ from joserfc.jwk import ECKey, JWKRegistry
 import consent
 import mappings
 from consent import Agreement, Policy
-from gateway import clock, keys
+from gateway import clock, keys, settings
 from gateway.authenticate import Registration
 from gateway.directory import Directory, DirectoryError, Entry
 from gateway.settings import Settings, mapping_path
@@ -201,6 +202,16 @@ class Node:
     def close(self) -> None:
         """Release the store."""
         self.store.close()
+
+
+@contextmanager
+def opened(config: Path) -> Iterator[Node]:
+    """The node of a configuration file, opened beside a running one, as the command line does."""
+    node = Node(settings.read(config))
+    try:
+        yield node
+    finally:
+        node.close()
 
 
 def _agreements(folder: Path) -> tuple[Agreement, ...]:

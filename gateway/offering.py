@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import consent
 from consent import Decision
@@ -65,6 +65,6 @@ def _receipt(node: Node, found: Referral, decision: Decision) -> Receipt:
         found.id,
         "offered" if decision.permit else "held",
         found.opened_at,
-        tuple(consent.sentences(decision, names)),
+        tuple(consent.sentences(replace(decision, remedies=()), names)),  # they stand apart, as `needed`
         tuple(consent.named(remedy, names) for remedy in decision.remedies),
     )

@@ -15,8 +15,6 @@ from gateway import status
 from gateway.client import Answer
 from gateway.clock import moment, now
 from gateway.node import Node
-from gateway.settings import Settings
-from gateway.store import consents
 
 AGAIN = timedelta(seconds=5)
 
@@ -56,11 +54,10 @@ def answer(out: Console, err: Console, found: Answer) -> bool:
 def _receipt(out: Console, result: dict[str, Any]) -> None:
     said = f"Referral {result['referral']}: {result['state']}"
     out.print(said, markup=False, highlight=False, soft_wrap=True)
-    needed = [f"What would change this: {line}" for line in result["needed"]]
-    for sentence in [one for one in result["decided"] if not one.startswith("What would change this")]:
+    for sentence in result["decided"]:
         out.print(f"  {sentence}", markup=False, highlight=False)
-    for line in needed:
-        out.print(f"  {line}", style="bold", markup=False, highlight=False)
+    for remedy in result["needed"]:
+        out.print(f"  What would change this: {remedy}", style="bold", markup=False, highlight=False)
     if moment(result["taken_at"]) < now() - AGAIN:
         out.print(
             "  It was taken in before; this was the first answer. `waymeet status` says where it stands."
@@ -113,24 +110,15 @@ def _local(node: Node, at: str) -> str:
     return moment(at).astimezone(node.settings.timezone).strftime("%Y-%m-%d %H:%M:%S")
 
 
-def consents_of(out: Console, settings: Settings, person: tuple[str, str]) -> None:
+def consents_of(out: Console, node: Node, person: tuple[str, str]) -> None:
     """The consents of one person: id, status, who may be told, until when."""
-    node = Node(settings)
-    try:
-        with node.store.work() as work:
-            held = consents.of_person(work, consents.subject_digest(work, *person))
-        names = {entry.organization: entry.name for entry in node.directory.entries}
-        for one in held:
-            provision = one.resource["provision"]
-            actors = [actor["reference"].get("reference", "") for actor in provision.get("actor", [])]
-            told = ", ".join(names.get(actor, actor) for actor in actors) or "anyone"
-            end = provision.get("period", {}).get("end", "no end")
-            line = f"{one.id}  {one.status}, for {told}, until {end}"
-            out.print(line, markup=False, highlight=False, soft_wrap=True)
-        if not held:
-            out.print("No consent of this person is on file here.")
-    finally:
-        node.close()
+    held = status.consents_of(node, person)
+    for one in held:
+        told = ", ".join(one.recipients) or "anyone"
+        line = f"{one.id}  {one.status}, for {told}, until {one.end or 'no end'}"
+        out.print(line, markup=False, highlight=False, soft_wrap=True)
+    if not held:
+        out.print("No consent of this person is on file here.")
 
 
 def _outcome(err: Console, outcome: dict[str, Any]) -> None:

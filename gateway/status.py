@@ -9,7 +9,8 @@ from typing import Any
 from consent import named
 from gateway import audit, outbox
 from gateway.node import Node
-from gateway.store import inbound, referrals, tasks
+from gateway.store import consents, inbound, referrals, tasks
+from gateway.store.consents import Held
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +37,16 @@ class Event:
     def all(self, name: str) -> tuple[str, ...]:
         """Every value of one kind of detail (`item`, `withheld`, `reason`, `remedy`, ...)."""
         return tuple(value for kind, value in self.details if kind == name)
+
+
+@dataclass(frozen=True, slots=True)
+class Permission:
+    """A consent in short. recipients: by name, none: anyone. end: empty where it has none."""
+
+    id: str
+    status: str
+    recipients: tuple[str, ...]
+    end: str
 
 
 def lines(node: Node) -> list[Line]:
@@ -71,10 +82,25 @@ def line(node: Node, referral_id: str) -> Line | None:
     return next((one for one in lines(node) if one.id == referral_id), None)
 
 
+def consents_of(node: Node, person: tuple[str, str]) -> list[Permission]:
+    """The consents of one person (identifier system, value), oldest first."""
+    names = {entry.organization: entry.name for entry in node.directory.entries}
+    with node.store.work() as work:
+        held = consents.of_person(work, consents.subject_digest(work, *person))
+    return [_permission(one, names) for one in held]
+
+
 def undelivered(node: Node) -> list[tuple[int, str, str]]:
     """What was given up: number, kind, why."""
     with node.store.work() as work:
         return outbox.dead_letters(work)
+
+
+def _permission(held: Held, names: Mapping[str, str]) -> Permission:
+    provision = held.resource["provision"]
+    actors = [actor["reference"].get("reference", "") for actor in provision.get("actor", [])]
+    end = provision.get("period", {}).get("end", "")
+    return Permission(held.id, held.status, tuple(names.get(actor, actor) for actor in actors), end)
 
 
 def _event(resource: dict[str, Any], names: Mapping[str, str]) -> Event:

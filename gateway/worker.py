@@ -18,6 +18,7 @@ log = logging.getLogger("waymeet.worker")
 
 AT_ONCE = 16
 IDLE_SECONDS = 0.1
+ATTEMPT_SECONDS = outbox.LEASE.total_seconds() - 5  # over before anybody else could take it
 HOUSEKEEPING_SECONDS = 5.0
 
 
@@ -34,32 +35,40 @@ class Worker:
         await asyncio.to_thread(self._take_over)
         await asyncio.to_thread(self._subscribe_everywhere)
         housekeeping = asyncio.create_task(self._keep_house())
+        under_way: set[asyncio.Task[None]] = set()
         try:
             while True:
-                entries = await asyncio.to_thread(self._lease)
-                if entries:
-                    await asyncio.gather(*(self._attempt(entry) for entry in entries))
+                # Never wait for all: a partner that hangs must not hold up what goes to another.
+                entries = await asyncio.to_thread(self._lease, AT_ONCE - len(under_way))
+                under_way |= {asyncio.create_task(self._attempt(entry)) for entry in entries}
+                if under_way:
+                    first = asyncio.FIRST_COMPLETED
+                    _, under_way = await asyncio.wait(under_way, timeout=IDLE_SECONDS, return_when=first)
                 else:
                     await asyncio.sleep(IDLE_SECONDS)
         finally:
-            housekeeping.cancel()
+            for task in (housekeeping, *under_way):
+                task.cancel()
 
     def _take_over(self) -> None:
         with self._node.store.work() as work:
             outbox.take_over(work)
 
-    def _lease(self) -> list[Posted]:
+    def _lease(self, room: int) -> list[Posted]:
         if self._node.refresh():
             self._subscribe_everywhere()
         ended = [self._node.ended.popleft() for _ in range(len(self._node.ended))]
         with self._node.store.work() as work:
             disclosures.end(work, ended)
-            return outbox.lease(work, AT_ONCE)
+            return outbox.lease(work, room)
 
     async def _attempt(self, entry: Posted) -> None:
         try:
-            await self._send(entry)
+            async with asyncio.timeout(ATTEMPT_SECONDS):
+                await self._send(entry)
             outcome: Outcome = Done()
+        except TimeoutError:
+            outcome = Later("it took too long")
         except Stopped as stopped:
             outcome = stopped.outcome
         except Exception as fault:  # an attempt that breaks must not stop the others, nor be lost

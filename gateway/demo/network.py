@@ -26,7 +26,7 @@ from gateway.demo.agencies import (
 )
 from gateway.demo.pantry_system import PantrySystem
 from gateway.demo.processes import NodeProcess
-from gateway.node import Node
+from gateway.node import opened
 from gateway.recording import Ask
 from gateway.store import tasks
 
@@ -105,22 +105,22 @@ class Network:
 
     def revoke(self, name: str, consent: str) -> list[str]:
         """Withdraw a consent, as `waymeet revoke` does; the referrals that it cancelled."""
-        with self._opened(name) as node:
+        with opened(self.agencies[name].config) as node:
             return permission.withdraw_consent(node, Ask("operator", node.home, str(uuid4())), consent)
 
     def events(self, name: str, referral: str) -> list[status.Event]:
         """What the audit of a node says of one referral it sent."""
-        with self._opened(name) as node:
+        with opened(self.agencies[name].config) as node:
             return status.events(node, referral)
 
     def task_of(self, name: str, referral: str) -> str:
         """The id of a referral's Task at its source."""
-        with self._opened(name) as node, node.store.work() as work:
+        with opened(self.agencies[name].config) as node, node.store.work() as work:
             return tasks.of_referral(work, referral)[-1].id
 
     def read_as(self, reader: str, source: str, path: str, scope: str) -> client.Answer:
         """What one node gets when it asks another, with its own key and a token for it."""
-        with self._opened(reader) as node:
+        with opened(self.agencies[reader].config) as node:
             entry = node.directory.entry(organization(source))
             key = node.home.key
         assert entry is not None
@@ -136,7 +136,7 @@ class Network:
 
     def lines(self, name: str) -> list[status.Line]:
         """Where a node's referrals stand."""
-        with self._opened(name) as node:
+        with opened(self.agencies[name].config) as node:
             return status.lines(node)
 
     def wait_for_state(self, name: str, referral: str, wanted: str, seconds: float = 15.0) -> None:
@@ -162,19 +162,3 @@ class Network:
         if "issue" in said:
             raise Refusal(answer.status, said)
         return said
-
-    def _opened(self, name: str) -> _Opened:
-        return _Opened(self.agencies[name].config)
-
-
-class _Opened:
-    """A node's store, opened beside the running process as the command line does."""
-
-    def __init__(self, config: Path) -> None:
-        self._node = Node(settings.read(config))
-
-    def __enter__(self) -> Node:
-        return self._node
-
-    def __exit__(self, *_: object) -> None:
-        self._node.close()

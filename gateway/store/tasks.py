@@ -79,11 +79,17 @@ def add(work: Work, referral_id: str, owner: str, served: Iterable[str]) -> Task
     return made
 
 
-def add_address(work: Work, task_id: str, name: str) -> str:
-    """A random address for one more thing; returns its id."""
-    row = _pointer(task_id, name)
+def add_address(work: Work, task_id: str, resource_type: str) -> str:
+    """A random address for one more thing, which is named by it; returns its id."""
+    made = str(uuid4())
+    row = {
+        "resource_type": resource_type,
+        "id": made,
+        "task_id": task_id,
+        "name": f"{resource_type}/{made}",
+    }
     work.add(pointer, row)
-    return row["id"]
+    return made
 
 
 def addresses(work: Work, task_id: str) -> dict[str, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -96,3 +97,38 @@ def test_nothing_new_of_the_person_is_decided_meanwhile(hospital: Node) -> None:
         disclosures.end(work, [read.disclosure])
     thread.join(5)
     assert not thread.is_alive()
+
+
+def accept(node: Node, task_id: str, key: str) -> dict[str, object]:
+    """The pantry accepts, under an idempotency key; the update that it sent."""
+    pantry = Ask(organization(PANTRY), node.home, "00000000-0000-4000-8000-000000000003")
+    read = Exchange(node).read(pantry, "Task", task_id)
+    with node.store.work() as work:
+        disclosures.end(work, [read.disclosure])
+    wanted = {**read.resource, "status": "accepted"}
+    Exchange(node).update_task(pantry, task_id, wanted, read.etag, key)
+    return wanted
+
+
+def test_a_repeated_answer_is_answered_again(hospital: Node) -> None:
+    _, _, task_id = offered(hospital)
+    wanted = accept(hospital, task_id, "an-answer-1")
+    pantry = Ask(organization(PANTRY), hospital.home, "00000000-0000-4000-8000-000000000004")
+
+    again = Exchange(hospital).update_task(pantry, task_id, wanted, "W/stale", "an-answer-1")
+
+    assert again.resource["status"] == "accepted"
+
+
+def test_repeating_an_answer_tells_nothing_that_came_later(hospital: Node) -> None:
+    """From a victim service provider nothing is heard once a referral is closed, by this way either."""
+    hospital.settings = replace(hospital.settings, kinds=frozenset({"victim-service-provider"}))
+    ask, _, task_id = offered(hospital)
+    wanted = accept(hospital, task_id, "an-answer-1")
+    permission.withdraw_consent(hospital, ask, the_consent(hospital))
+    pantry = Ask(organization(PANTRY), hospital.home, "00000000-0000-4000-8000-000000000004")
+
+    with pytest.raises(Refused) as refused:
+        Exchange(hospital).update_task(pantry, task_id, wanted, "W/stale", "an-answer-1")
+
+    assert refused.value.status == 404
