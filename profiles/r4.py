@@ -1,7 +1,8 @@
-"""FHIR R4 (4.0.1) itself as a table: which elements a type has, how often, of which types and codes.
+"""FHIR R4 (4.0.1) itself as a table: which elements a type has, how often, of which types, codes and rules.
 
 Read from `base/r4.json`, which `scripts/make_r4_base.py` makes from HL7's definitions. Backbone elements
-are types named by their path (`Patient.contact`). This is the one place that knows the file's form.
+are types named by their path (`Patient.contact`). A type is read when it is first asked for. This is the one
+place that knows the file's form.
 """
 
 from __future__ import annotations
@@ -12,34 +13,65 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, cast
 
 _FILE = Path(__file__).parent / "base" / "r4.json"
-_ELEMENT = re.compile(r"(\d+)\.\.(\d+|\*) (\S+)(?: =(\S+))?")
-_TYPE = re.compile(r"(@?[A-Za-z0-9.]+)(?:\(([A-Za-z|]+)\))?")
+_STRUCTURE = "http://hl7.org/fhir/StructureDefinition/"
+_VALUE_SET = "http://hl7.org/fhir/ValueSet/"
+_ELEMENT = re.compile(
+    r"(\d+)\.\.(\d+|\*) (\S+)(?: =(\S+))?(?: (required|extensible):(\S+))?(?: !(\S+))?"
+)  # min, max, types, closed list, strength, value set, constraints
+_TYPE = re.compile(r"(@?[A-Za-z0-9.]+)(?:\(([A-Za-z|]+)\))?(?:\{([A-Za-z|]+)\})?")
 
 
 @dataclass(frozen=True, slots=True)
 class Type:
     """One type an element may have. `targets` are the resource types a Reference may point to; none: any.
 
-    An `attribute` is a primitive that cannot carry extensions (`Element.id`, `Extension.url`).
+    An `attribute` is a primitive that cannot carry extensions (`Element.id`, `Extension.url`). `profiles` are
+    what a value must conform to; R4 uses `SimpleQuantity` only, whose rules `constraints` tells.
     """
 
     code: str
     targets: tuple[str, ...] = ()
     attribute: bool = False
+    profiles: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Constraint:
+    """A rule in FHIRPath. A `best_practice` is a recommendation that R4 states as a warning."""
+
+    key: str
+    severity: Literal["error", "warning"]
+    human: str
+    expression: str
+    best_practice: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Binding:
+    """The value set a code should be from, with its version if the definition names one."""
+
+    strength: Literal["required", "extensible"]
+    value_set: str
 
 
 @dataclass(frozen=True, slots=True)
 class Element:
-    """One element of a type. `max` is None for `*`; `value_set` names a closed list of codes, or is empty."""
+    """One element of a type. `max` is None for `*`; `value_set` names a closed list of codes, or is empty.
+
+    `constraints` are those that stand on the element and on no type; `binding` is there for required and
+    extensible ones, closed list or not.
+    """
 
     name: str
     min: int
     max: int | None
     types: tuple[Type, ...]
     value_set: str = ""
+    binding: Binding | None = None
+    constraints: tuple[Constraint, ...] = ()
 
     @property
     def choice(self) -> bool:
@@ -53,11 +85,24 @@ class Element:
         stem = self.name.removesuffix("[x]")
         return {stem + type_.code[0].upper() + type_.code[1:]: type_ for type_ in self.types}
 
+    def shown(self) -> dict[str, str]:
+        """The JSON property names of this element, each as FHIRPath says it: `value.ofType(Quantity)`."""
+        if not self.choice:
+            return {self.name: self.name}
+        stem = self.name.removesuffix("[x]")
+        return {key: f"{stem}.ofType({type_.code})" for key, type_ in self.keys().items()}
+
 
 @cache
 def resource_types() -> frozenset[str]:
     """The names of all resource types."""
     return frozenset(_base()["resources"])
+
+
+@cache
+def type_names() -> frozenset[str]:
+    """The names of all types: resources, datatypes, primitives, and backbone elements by their path."""
+    return frozenset(_base()["types"]) | frozenset(_base()["primitives"])
 
 
 def primitives() -> Mapping[str, str]:
@@ -82,6 +127,16 @@ def by_key(type_name: str) -> Mapping[str, tuple[Element, Type]]:
     }
 
 
+@cache
+def constraints(type_name: str) -> tuple[Constraint, ...]:
+    """The constraints on a type itself: a datatype, a resource (with what it inherits), a backbone element.
+
+    Also those of `SimpleQuantity` and `MoneyQuantity`, R4's profiles of Quantity, with Quantity's. Without
+    ele-1 and ext-1, which the JSON Schema enforces. Empty for a type that has none, or that R4 has not.
+    """
+    return _constraints(_base()["rules"].get(type_name, ""))
+
+
 def codes(value_set: str) -> Mapping[str, list[str]]:
     """The codes of a value set of R4 by system. Raises KeyError when it is not a closed list held here."""
     found: Mapping[str, list[str]] = _base()["valueSets"][value_set]
@@ -98,8 +153,20 @@ def _element(name: str, text: str) -> Element:
     match = _ELEMENT.fullmatch(text)
     if match is None:
         raise ValueError(f"{_FILE.name}: the line for {name} cannot be read")
-    low, high, types, value_set = match.groups()
-    return Element(name, int(low), None if high == "*" else int(high), _types(types), value_set or "")
+    low, high, types, closed, strength, value_set, keys = match.groups()
+    binding = None
+    if closed or strength:
+        canonical = value_set or f"{_VALUE_SET}{closed}|{_base()['fhirVersion']}"
+        binding = Binding("extensible" if strength == "extensible" else "required", canonical)
+    return Element(
+        name,
+        int(low),
+        None if high == "*" else int(high),
+        _types(types),
+        closed or "",
+        binding,
+        _constraints(keys or ""),
+    )
 
 
 def _types(text: str) -> tuple[Type, ...]:
@@ -108,7 +175,21 @@ def _types(text: str) -> tuple[Type, ...]:
         match = _TYPE.fullmatch(part)
         if match is None:
             raise ValueError(f"{_FILE.name}: the type {part} cannot be read")
-        code, targets = match.groups()
+        code, targets, profiles = match.groups()
         listed = tuple(targets.split("|")) if targets else ()
-        found.append(Type(code.removeprefix("@"), listed, code.startswith("@")))
+        named = tuple(_STRUCTURE + name for name in profiles.split("|")) if profiles else ()
+        found.append(Type(code.removeprefix("@"), listed, code.startswith("@"), named))
     return tuple(found)
+
+
+def _constraints(keys: str) -> tuple[Constraint, ...]:
+    return tuple(_constraint(key) for key in keys.split(",") if key)
+
+
+@cache
+def _constraint(name: str) -> Constraint:
+    """`name` is the key, with a path behind `@` where R4 uses one key for several rules."""
+    severity, human, expression, *more = _base()["constraints"][name]
+    return Constraint(
+        name.partition("@")[0], cast(Literal["error", "warning"], severity), human, expression, bool(more)
+    )

@@ -1,46 +1,61 @@
 """Codes that stand above others, and codes of one system said in another's words.
 
-`subsumes` covers the two hierarchies that decisions need: purposes of use (v3-ActReason, the tree under
-PurposeOfUse) and confidentiality (v3-Confidentiality, an order). `ConceptMap` is the FHIR R4 resource of
-that name, compiled for look-up.
+`subsumes` knows the hierarchy of every code system that is held whole, and reads two in a way of its own, for
+decisions: confidentiality is an order, and of v3-ActReason only purposes of use count. `ConceptMap` is the
+FHIR R4 resource of that name, compiled for look-up.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from profiles import canonical
+from profiles.code_systems import CodeSystem
 from profiles.outcome import Issue
+from profiles.registry import Definitions, shipped
 from profiles.structure import check
+from profiles.value_sets import code_system
 
-_FILE = Path(__file__).parent / "base" / "hierarchies.json"
+_CONFIDENTIALITY: Final = {code: rank for rank, code in enumerate("ULMNRV")}
+_PURPOSES = "PurposeOfUse"
 _NO_MATCH = frozenset({"unmatched", "disjoint"})
 
 
-def subsumes(system: str, general: str, specific: str) -> bool:
-    """Whether `general` covers `specific` (every code covers itself).
+def subsumes(system: str, general: str, specific: str, held: Definitions | None = None) -> bool:
+    """Whether `general` covers `specific` (every code covers itself), by what is shipped or by `held`.
 
-    Purposes: TREAT covers COC, ETREAT and BTG. Confidentiality: R covers N, as who may see restricted
-    data may see normal data (U < L < M < N < R < V); a denial of R and above is asked the other way round.
-    A code that the system does not have covers nothing and is covered by nothing, not even by itself.
-    Raises LookupError for a system without a hierarchy here.
+    Purposes: TREAT covers COC, ETREAT and BTG; a code of v3-ActReason that is no purpose of use is not known.
+    Confidentiality: R covers N, as who may see restricted data may see normal data (U < L < M < N < R < V); a
+    denial of R and above is asked the other way round. A code that the system does not have covers nothing
+    and is covered by nothing, not even by itself. Raises LookupError for a system that is not held whole.
     """
     if system == canonical.CONFIDENTIALITY:
-        order = _confidentiality()
+        order = _CONFIDENTIALITY
         return general in order and specific in order and order[specific] <= order[general]
-    if system == canonical.ACT_REASON:
-        return general in _purposes().get(specific, frozenset())
-    raise LookupError(f"no hierarchy is held for the code system {system}")
+    found = _whole(system, held) if held else _shipped(system)
+    if system == canonical.ACT_REASON and not found.covers(_PURPOSES, general):
+        return False
+    return found.covers(general, specific)
 
 
-def known(system: str, code: str) -> bool:
-    """Whether `code` is in the hierarchy of `system`. Raises LookupError for a system without one."""
-    return subsumes(system, code, code)
+def known(system: str, code: str, held: Definitions | None = None) -> bool:
+    """Whether `subsumes` knows `code` in `system`. Raises LookupError for a system that is not held whole."""
+    return subsumes(system, code, code, held)
+
+
+@cache
+def _shipped(system: str) -> CodeSystem:
+    return _whole(system, shipped())
+
+
+def _whole(system: str, held: Definitions) -> CodeSystem:
+    found = code_system(system, held)
+    if found is None or not found.complete:
+        raise LookupError(f"the code system {system} is not held whole")
+    return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,28 +147,3 @@ def _unsupported(resource: Mapping[str, Any]) -> Iterator[Issue]:
                 if "dependsOn" in target or "product" in target:
                     message = "dependsOn and product are not supported"
                     yield Issue("error", "not-supported", message, f"{where}.element[{e}].target[{t}]")
-
-
-@cache
-def _hierarchies() -> Mapping[str, Any]:
-    table: Mapping[str, Any] = json.loads(_FILE.read_text(encoding="utf-8"))
-    return table
-
-
-@cache
-def _confidentiality() -> Mapping[str, int]:
-    return {code: rank for rank, code in enumerate(_hierarchies()[canonical.CONFIDENTIALITY]["order"])}
-
-
-@cache
-def _purposes() -> Mapping[str, frozenset[str]]:
-    """For each purpose the codes that cover it: itself and all above."""
-    tree = _hierarchies()[canonical.ACT_REASON]
-    covering: dict[str, frozenset[str]] = {tree["root"]: frozenset({tree["root"]})}
-    waiting = [tree["root"]]
-    while waiting:
-        parent = waiting.pop()
-        for child in tree["children"].get(parent, []):
-            covering[child] = covering[parent] | {child}
-            waiting.append(child)
-    return covering

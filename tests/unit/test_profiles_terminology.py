@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from profiles import canonical, r4
-from profiles.canonical import ACT_REASON, CONFIDENTIALITY
+from profiles import canonical
+from profiles.canonical import ACT_CODE, ACT_REASON, CONFIDENTIALITY
+from profiles.registry import Definitions, Package
 from profiles.terminology import ConceptMapError, known, load_concept_map, subsumes
-from profiles.value_sets import value_set
 
 
 @pytest.mark.parametrize("specific", ["TREAT", "COC", "ETREAT", "BTG"])
@@ -50,9 +50,42 @@ def test_a_code_nobody_knows_is_not_even_covered_by_itself(system: str, code: st
     )
 
 
+def test_a_reason_that_is_no_purpose_of_use_is_not_known() -> None:
+    """v3-ActReason has them (`FLRCNV`, a reason to refuse), but nobody asks for data for such a reason."""
+    assert not known(ACT_REASON, "FLRCNV")
+    assert not subsumes(ACT_REASON, "_ActReason", "TREAT")
+
+
 def test_another_system_has_no_hierarchy_here() -> None:
     with pytest.raises(LookupError):
         subsumes(canonical.SNOMED, "1", "1")
+
+
+def test_any_system_that_is_held_whole_has_its_hierarchy() -> None:
+    assert subsumes(ACT_CODE, "_ActConsentDirective", "OPTOUT")
+    assert not subsumes(ACT_CODE, "OPTOUT", "_ActConsentDirective")
+    assert known(canonical.STATUS_REASON, "provider-other")
+
+
+def test_a_system_that_was_added_is_known_where_it_is_held() -> None:
+    concepts = [{"code": "L-100", "concept": [{"code": "L-110"}]}]
+    system = {
+        "resourceType": "CodeSystem",
+        "url": "urn:x:licensed",
+        "content": "complete",
+        "concept": concepts,
+    }
+    held = Definitions([Package("licensed", "1", resources=(system,))])
+    assert subsumes("urn:x:licensed", "L-100", "L-110", held)
+    assert not known("urn:x:licensed", "L-111", held)
+    with pytest.raises(LookupError):
+        known("urn:x:licensed", "L-100")
+
+
+def test_a_system_held_in_part_is_no_ground_for_an_answer() -> None:
+    part = {"resourceType": "CodeSystem", "url": "urn:x:p", "content": "fragment", "concept": [{"code": "a"}]}
+    with pytest.raises(LookupError):
+        known("urn:x:p", "a", Definitions([Package("p", "1", resources=(part,))]))
 
 
 def concept_map(**unmapped: str) -> dict[str, Any]:
@@ -107,25 +140,3 @@ def test_a_map_that_cannot_be_used_is_refused_when_it_is_loaded(bad: dict[str, A
     with pytest.raises(ConceptMapError) as fault:
         load_concept_map(bad)
     assert [issue.expression for issue in fault.value.issues] == [where]
-
-
-def test_value_sets_are_closed_open_or_below_a_code() -> None:
-    assert value_set(f"{canonical.BASE}/ValueSet/referral-type").has(
-        canonical.SDOHCC_CODES, "food-insecurity"
-    )
-    assert not value_set(f"{canonical.BASE}/ValueSet/referral-type").has(canonical.SDOHCC_CODES, "sdoh")
-    assert value_set(f"{canonical.BASE}/ValueSet/service-code").has(canonical.SNOMED, "1")
-    assert not value_set(f"{canonical.BASE}/ValueSet/service-code").has("urn:other", "1")
-    assert value_set(f"{canonical.BASE}/ValueSet/purpose-of-use").has(ACT_REASON, "COC")
-    assert not value_set(f"{canonical.BASE}/ValueSet/purpose-of-use").has(ACT_REASON, "FLRCNV")
-    assert value_set("http://hl7.org/fhir/ValueSet/request-status|4.0.1").has_code("active")
-    with pytest.raises(LookupError):
-        value_set("http://hl7.org/fhir/ValueSet/nobody-holds-this")
-
-
-def test_the_referral_states_are_fhirs_without_ready_and_received() -> None:
-    fhir = {code for codes in r4.codes("task-status").values() for code in codes}
-    ours = value_set(f"{canonical.BASE}/ValueSet/referral-task-status").closed[
-        "http://hl7.org/fhir/task-status"
-    ]
-    assert ours == fhir - {"ready", "received"}
