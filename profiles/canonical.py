@@ -6,6 +6,7 @@ Waymeet under its own name changes this one constant.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final
 
 BASE: Final = "https://waymeet.example/fhir"
@@ -15,6 +16,11 @@ SERVICE_REQUEST: Final = f"{BASE}/StructureDefinition/waymeet-service-request"
 REFERRAL_TASK: Final = f"{BASE}/StructureDefinition/waymeet-referral-task"
 CONSENT: Final = f"{BASE}/StructureDefinition/waymeet-consent"
 PATIENT: Final = f"{BASE}/StructureDefinition/waymeet-patient"
+OFFER_SERVICE_REQUEST: Final = f"{BASE}/StructureDefinition/waymeet-offer-service-request"
+HEALTHCARE_SERVICE: Final = f"{BASE}/StructureDefinition/waymeet-healthcare-service"
+LOCATION: Final = f"{BASE}/StructureDefinition/waymeet-location"
+ORGANIZATION: Final = f"{BASE}/StructureDefinition/waymeet-organization"
+ENDPOINT: Final = f"{BASE}/StructureDefinition/waymeet-endpoint"
 
 # Our extensions, on ServiceRequest.
 PREFERRED_LANGUAGE: Final = f"{BASE}/StructureDefinition/preferred-language"
@@ -75,3 +81,14 @@ BACKPORT_TIMEOUT: Final = f"{BACKPORT}/backport-timeout"
 LOINC: Final = "http://loinc.org"
 SNOMED: Final = "http://snomed.info/sct"
 BCP47: Final = "urn:ietf:bcp:47"
+
+# What the profiles of others that ours refer to are for, so that the type of a reference is checked even
+# where the packages they come with are not held.
+PROFILE_TYPES: Final[Mapping[str, str]] = {
+    US_CORE_PATIENT: "Patient",
+    US_CORE_ORGANIZATION: "Organization",
+    SDOHCC_PROCEDURE: "Procedure",
+    SDOHCC_SERVICE_REQUEST: "ServiceRequest",
+    SDOHCC_CONSENT: "Consent",
+    f"{SDOHCC}/StructureDefinition/SDOHCC-practitionerrole": "PractitionerRole",
+}

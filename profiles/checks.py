@@ -1,17 +1,21 @@
-"""The single checks a rule is made of: fixed and pattern values, bindings, reference targets, constraints."""
+"""The single checks that rules are made of: fixed and pattern values, bindings, reference targets, limits."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
+from decimal import Decimal
 from typing import Any
 
-from profiles.rules import Check, Findings
+from profiles.fhirpath import Compiled, EvaluationError
+from profiles.place import Place
+from profiles.r4 import Constraint
+from profiles.references import told_type
+from profiles.registry import Package
+from profiles.rules import Check, Content
+from profiles.run import Run
 from profiles.value_sets import ValueSet
 
-_REFERENCE_TYPE = re.compile(
-    r"(?:^|/)([A-Z][A-Za-z]+)/[A-Za-z0-9.\-]{1,64}(?:/_history/[A-Za-z0-9.\-]{1,64})?$"
-)
+_NOT_CHECKED = "was not checked: the codes of its value set are not all held here"
 
 
 def matcher(pattern: Any) -> Callable[[Any], bool]:
@@ -20,7 +24,17 @@ def matcher(pattern: Any) -> Callable[[Any], bool]:
         return _object_matcher({key: matcher(part) for key, part in pattern.items()})
     if isinstance(pattern, list):
         return _list_matcher([matcher(part) for part in pattern])
-    return lambda value: bool(value == pattern)
+    if isinstance(pattern, int | float | Decimal) and not isinstance(pattern, bool):
+        return _number_matcher(pattern)
+    return lambda value: value.__class__ is pattern.__class__ and bool(value == pattern)
+
+
+def _number_matcher(pattern: float | Decimal) -> Callable[[Any], bool]:
+    """Numbers come as int, float or Decimal, whoever decoded them; `0.1` is the same in all three."""
+    wanted = Decimal(str(pattern))
+    return lambda value: (
+        isinstance(value, int | float | Decimal) and value is not True and Decimal(str(value)) == wanted
+    )
 
 
 def _object_matcher(parts: Mapping[str, Callable[[Any], bool]]) -> Callable[[Any], bool]:
@@ -52,79 +66,207 @@ def _list_matcher(parts: list[Callable[[Any], bool]]) -> Callable[[Any], bool]:
     return fits
 
 
-def pattern_check(pattern: Any) -> Check:
-    fits = matcher(pattern)
+def pattern_check(pattern: Any, profile: str) -> Check:
+    """The value has all that `pattern` has."""
+    return _value_check(matcher(pattern), profile)
 
-    def check(value: Any, where: str, found: Findings) -> None:
+
+def fixed_check(fixed: Any, profile: str) -> Check:
+    """The value is exactly `fixed`."""
+    fits = matcher(fixed)
+    if isinstance(fixed, Mapping | list):
+        return _value_check(lambda value: bool(value == fixed) and fits(value), profile)
+    return _value_check(fits, profile)
+
+
+def _value_check(fits: Callable[[Any], bool], profile: str) -> Check:
+    def check(value: Any, place: Place, run: Run) -> None:
         if not fits(value):
-            found.add("value", "does not have the value that this profile fixes", where)
+            run.add("error", "value", "does not have the value that this profile fixes", place, profile)
 
     return check
 
 
-def fixed_check(fixed: Any) -> Check:
-    def check(value: Any, where: str, found: Findings) -> None:
-        if value != fixed:
-            found.add("value", "does not have the value that this profile fixes", where)
+def in_value_set(members: ValueSet) -> Callable[[Any], bool | None]:
+    """Whether a code, a Coding, a Quantity's unit or one coding of a CodeableConcept is a member.
 
-    return check
+    None when no coding is known to be a member and one of them cannot be told.
+    """
 
-
-def in_value_set(members: ValueSet) -> Callable[[Any], bool]:
-    """Whether a code, a Coding, or one coding of a CodeableConcept is a member."""
-
-    def holds(value: Any) -> bool:
+    def holds(value: Any) -> bool | None:
         if isinstance(value, str):
             return members.has_code(value)
         codings = value.get("coding", ()) if "coding" in value or "code" not in value else (value,)
-        for coding in codings:  # noqa: SIM110 - hot, as above
-            if members.has(coding.get("system", ""), coding.get("code", "")):
+        verdict: bool | None = False
+        for coding in codings:
+            told = members.has(coding.get("system", ""), coding.get("code", ""))
+            if told:
                 return True
-        return False
+            if told is None:
+                verdict = None
+        return verdict
 
     return holds
 
 
-def required_check(members: ValueSet) -> Check:
+def required_check(members: ValueSet, profile: str) -> Check:
+    """One coding is in the value set; where that cannot be told, a warning says so."""
     holds = in_value_set(members)
 
-    def check(value: Any, where: str, found: Findings) -> None:
-        if not holds(value):
-            found.add("code-invalid", "has no code of the required value set", where)
+    def check(value: Any, place: Place, run: Run) -> None:
+        told = holds(value)
+        if told is None:
+            run.add("warning", "not-supported", _NOT_CHECKED, place, profile)
+        elif not told:
+            run.add("error", "code-invalid", "has no code of the required value set", place, profile)
 
     return check
 
 
-def extensible_check(members: ValueSet) -> Check:
-    """Other systems and words are allowed, but not an unknown code of a system that the set lists."""
+def extensible_check(members: ValueSet, profile: str) -> Check:
+    """Words, and codes of others, may be used when none of the set fits: only a warning can be given."""
+    holds = in_value_set(members)
 
-    def check(value: Any, where: str, found: Findings) -> None:
-        for index, coding in enumerate(value.get("coding", ())):
-            system = coding.get("system", "")
-            if members.speaks_for(system) and not members.has(system, coding.get("code", "")):
-                found.add("code-invalid", "is not a code of its system", f"{where}.coding[{index}]")
+    def check(value: Any, place: Place, run: Run) -> None:
+        if value.__class__ is dict and "coding" not in value and "code" not in value:
+            return
+        told = holds(value)
+        if told is None:
+            run.add("warning", "not-supported", _NOT_CHECKED, place, profile)
+        elif not told:
+            run.add("warning", "code-invalid", "has no code of the extensible value set", place, profile)
 
     return check
 
 
-def target_check(targets: frozenset[str]) -> Check:
-    """A reference must point to one of `targets`, as far as its form tells (`.../Organization/x`, or `type`).
+def unheld_binding_check(profile: str) -> Check:
+    """The value set of a required binding is not held at all."""
 
-    A reference by identifier, to a contained resource or by URN does not tell and passes.
+    def check(_value: Any, place: Place, run: Run) -> None:
+        run.add("warning", "not-supported", _NOT_CHECKED, place, profile)
+
+    return check
+
+
+def target_check(
+    types: frozenset[str], profiles: tuple[str, ...], package: Package | None, profile: str
+) -> Check:
+    """A reference points to one of `types`, and if its target is at hand, that has one of `profiles`.
+
+    The type is told by the target itself where it is contained or in the same Bundle, else by the form of the
+    reference (`.../Organization/x`) or its `type`. One by identifier or URN alone passes.
     """
+    message = f"must refer to {' or '.join(sorted(types))}"
 
-    def check(value: Any, where: str, found: Findings) -> None:
-        match = _REFERENCE_TYPE.search(value.get("reference", ""))
-        told = match.group(1) if match else value.get("type")
-        if told is not None and told not in targets:
-            found.add("structure", f"must refer to {' or '.join(sorted(targets))}", where)
+    def check(value: Any, place: Place, run: Run) -> None:
+        reference = value.get("reference")
+        target = run.references.resolve(reference) if reference.__class__ is str else None
+        told = told_type(value) if target is None else target["resourceType"]
+        if told is not None and told not in types:
+            run.add("error", "structure", message, place, profile)
+        elif target is not None and profiles:
+            for one in profiles:
+                if run.conforms(target, one, package) is not False:
+                    return
+            run.add("error", "structure", "refers to a resource without the required profile", place, profile)
 
     return check
 
 
-def constraint_check(key: str, human: str, holds: Callable[[Mapping[str, Any]], bool]) -> Check:
-    def check(value: Any, where: str, found: Findings) -> None:
-        if not holds(value):
-            found.add("invariant", human, where, constraint=key)
+def constraint_check(constraint: Constraint, holds: Callable[[Any, Run], bool], profile: str) -> Check:
+    """A constraint holds; one that cannot be evaluated on this value gives a warning, never silence."""
+    key, human = constraint.key, constraint.human
+    severity = "warning" if constraint.severity == "warning" else "error"
+
+    def check(value: Any, place: Place, run: Run) -> None:
+        try:
+            if holds(value, run):
+                return
+        except EvaluationError:
+            run.add("warning", "not-supported", "this constraint could not be evaluated", place, profile, key)
+            return
+        run.add(severity, "invariant", human, place, profile, key)  # type: ignore[arg-type]
+
+    return check
+
+
+def evaluated(compiled: Compiled) -> Callable[[Any, Run], bool]:
+    """A FHIRPath predicate as a constraint asks it."""
+    predicate = compiled.predicate
+    return lambda value, run: predicate(value, run.context)
+
+
+def of_value(rule: Callable[[Any], bool]) -> Callable[[Any, Run], bool]:
+    """A function of the value alone as a constraint asks it."""
+    return lambda value, _run: rule(value)
+
+
+def unsupported_check(key: str, profile: str) -> Check:
+    """A constraint that nothing here can evaluate."""
+
+    def check(_value: Any, place: Place, run: Run) -> None:
+        run.add("warning", "not-supported", "this constraint is not supported here", place, profile, key)
+
+    return check
+
+
+def any_of_check(contents: tuple[Content, ...], profile: str) -> Check:
+    """The value has at least one of several profiles (R4 ElementDefinition.type.profile)."""
+
+    def check(value: Any, place: Place, run: Run) -> None:
+        noted = len(run.issues)
+        for content in contents:
+            content.apply(value, place, run)
+            found = run.issues[noted:]
+            del run.issues[noted:]
+            if not any(issue.severity == "error" for issue in found):
+                return
+        run.add("error", "structure", "has none of the profiles that are allowed here", place, profile)
+
+    return check
+
+
+def lengths_check(lists: tuple[tuple[str, str], ...]) -> Check:
+    """Each list of primitives is as long as the `_name` beside it, and has something at each place."""
+
+    def check(value: Any, place: Place, run: Run) -> None:
+        for name, beside in lists:
+            if beside not in value:
+                continue
+            one, other = value.get(name, ()), value[beside]
+            if name in value and len(one) != len(other):
+                message = f"must have as many entries as {beside}"
+                run.add("error", "structure", message, (place, name, -1))
+            elif any(
+                below is None and (index >= len(one) or one[index] is None)
+                for index, below in enumerate(other)
+            ):
+                run.add("error", "structure", "has a place without value and extension", (place, name, -1))
+
+    return check
+
+
+def integer_check(value: Any, place: Place, run: Run) -> None:
+    """A whole number is written without a point (R4 2.24.0.1); JSON Schema takes `1.0` for one too."""
+    if value.__class__ is not int:
+        run.add("error", "value", "must be written without a point or an exponent", place)
+
+
+def length_check(limit: int, profile: str) -> Check:
+    """A text is not longer than `limit` characters (R4 ElementDefinition.maxLength)."""
+
+    def check(value: Any, place: Place, run: Run) -> None:
+        if value.__class__ is str and len(value) > limit:
+            run.add("error", "too-long", f"may have at most {limit} characters", place, profile)
+
+    return check
+
+
+def range_check(low: Any, high: Any, profile: str) -> Check:
+    """A number is within limits (R4 ElementDefinition.minValue[x], maxValue[x])."""
+
+    def check(value: Any, place: Place, run: Run) -> None:
+        if (low is not None and value < low) or (high is not None and value > high):
+            run.add("error", "value", "is outside the limits that this profile sets", place, profile)
 
     return check

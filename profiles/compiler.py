@@ -1,101 +1,211 @@
-"""From a StructureDefinition to rules: reads the differential once, and refuses what it cannot enforce."""
+"""From a StructureDefinition to rules: what the profile says beyond FHIR R4 itself, which is always checked.
+
+Whatever cannot be enforced is named in the report, never left out in silence.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
-from functools import cache
 from typing import Any
 
-from profiles import checks, r4, registry
+from profiles import r4
 from profiles.canonical import FHIR
-from profiles.invariants import INVARIANTS
-from profiles.rules import Check, Content, Rule, Slice
-from profiles.value_sets import value_set
-
-# What a differential's element may carry besides fixed[x] and pattern[x]; the first group is description.
-_DESCRIBING = {"id", "path", "sliceName", "short", "definition", "comment", "requirements", "mustSupport"}
-_ENFORCED = {"min", "max", "type", "binding", "constraint", "slicing"}
-
-
-class ProfileError(ValueError):
-    """A StructureDefinition that this engine cannot enforce: a fault of ours, found when it is loaded."""
+from profiles.discriminators import Untold, picks
+from profiles.element_checks import ElementChecks, Others, Report
+from profiles.elements import Node, ProfileError, has_snapshot, tree
+from profiles.registry import Held
+from profiles.rules import Check, Content, Profile, Rule, Slice, Slicing
+from profiles.run import Run
 
 
-@dataclass(slots=True)
-class _Node:
-    """One element of the differential with what stands below it, by the segments of its id."""
+class Compilation:
+    """One definition being compiled, and what came of it: the `profile` and the `report` on it.
 
-    definition: Mapping[str, Any] = field(default_factory=dict)
-    children: dict[str, _Node] = field(default_factory=dict)
-    slices: dict[str, _Node] = field(default_factory=dict)
+    Raises ProfileError when the definition cannot be read as one. The profile may be referred to at once, and
+    is filled by `fill`, as profiles may refer to each other in circles.
+    """
+
+    def __init__(self, held: Held, others: Others) -> None:
+        definition = held.resource
+        type_name = definition.get("type")
+        if not isinstance(type_name, str) or type_name not in r4.type_names():
+            raise ProfileError("is for a type that FHIR R4 does not have")
+        self._held = held
+        self._others = others
+        self._root = tree(definition)
+        self._label = _label(held)
+        self.report = Report(held.url, held.version, type_name)
+        self._checks = ElementChecks(held, self._label, others, self.report)
+        context = tuple((one["type"], one["expression"]) for one in definition.get("context", ()))
+        modifier = bool(self._root.definition.get("isModifier"))
+        self.profile = Profile(
+            url=self._label,
+            version=held.version,
+            type=type_name,
+            content=Content(),
+            context=context,
+            spots=frozenset(expression for kind, expression in context if kind == "element"),
+            modifier=modifier,
+            parts=_parts(self._root),
+        )
+        self._contents: dict[str, Content] = {type_name: self.profile.content}  # by id, for contentReference
+
+    def fill(self) -> None:
+        """Compile the elements into the profile's content."""
+        content, type_name = self.profile.content, self.profile.type
+        found = list(self._checks.of(self._root, type_name, None))
+        if not has_snapshot(self._held.resource):
+            found = [*self._base(), *found]  # a differential says only what it changes
+        content.checks = tuple(found)
+        content.children = tuple(self._children(self._root, type_name))
+
+    def _base(self) -> Iterator[Check]:
+        base = self._held.resource.get("baseDefinition", "")
+        if base.removeprefix(f"{FHIR}/") == self.profile.type:
+            return
+        profile = self._others.profile(base, self._held.package)
+        if profile is None:
+            self.report.lacks("", f"its base {base} is not held: only what it states itself is checked")
+        else:
+            yield profile.content.apply
+
+    def _children(self, node: Node, owner: str) -> Iterator[Rule]:
+        for name, child in _with_choices(node, owner).items():
+            element = r4.elements(owner).get(name)
+            if owner == "Element" and name == "value":
+                continue  # the text of a primitive itself, on which R4's own rule stands
+            if element is None:
+                self.report.lacks(child.id or name, f"{owner} has no such element")
+            elif _says_something(rule := self._rule(child, element)):
+                yield rule
+
+    def _content(self, node: Node, type_name: str, element: r4.Element | None) -> Content:
+        content = Content()
+        if node.id:
+            self._contents.setdefault(node.id, content)
+        content.checks = tuple(self._checks.of(node, type_name, element))
+        below = "Element" if type_name in r4.primitives() else type_name
+        content.children = tuple(self._children(node, below))
+        return content
+
+    def _rule(self, node: Node, element: r4.Element) -> Rule:
+        definition = node.definition
+        allowed = _allowed(node, element)
+        contents = {key: self._content(node, type_.code, element) for key, type_ in allowed.items()}
+        if reference := definition.get("contentReference"):
+            self._refer(contents, reference)
+        required = self._choice_slices(node, element, contents) if element.choice else frozenset()
+        low = max(definition.get("min", 0), 1 if required else 0)
+        high = _max(definition)
+        return Rule(
+            profile=self._label,
+            name=element.name.removesuffix("[x]"),
+            names=element.shown(),
+            primitive={k: f"_{k}" for k, type_ in element.keys().items() if type_.code in r4.primitives()},
+            min=0 if low == element.min else low,
+            max=None if high == element.max else high,
+            contents=contents,
+            slicing=None if element.choice else self._slicing(node, element.types[0].code),
+            required=required,
+        )
+
+    def _refer(self, contents: Mapping[str, Content], reference: str) -> None:
+        """An element whose content is that of another one in the same definition."""
+        target = self._contents.get(reference.rpartition("#")[2])
+        if target is not None:
+            for content in contents.values():
+                content.checks = (*content.checks, target.apply)
+
+    def _choice_slices(self, node: Node, element: r4.Element, contents: dict[str, Content]) -> frozenset[str]:
+        """Slices of a choice by type: what they say goes to the form they are about.
+
+        Returns the forms of which one must be given, when a slice is required.
+        """
+        required: frozenset[str] = frozenset()
+        for name, slice_ in node.slices.items():
+            forms = {key: type_ for key, type_ in element.keys().items() if key in contents}
+            if codes := slice_.codes():
+                forms = {key: type_ for key, type_ in forms.items() if type_.code in codes}
+            elif name in forms:
+                forms = {name: forms[name]}
+            else:
+                self.report.lacks(slice_.id, "a choice can be sliced by type only")
+                continue
+            for key, type_ in forms.items():
+                if slice_.definition.get("max") == "0":
+                    del contents[key]
+                    continue
+                own, more = contents[key], self._content(slice_, type_.code, element)
+                contents[key] = Content((*own.checks, *more.checks), (*own.children, *more.children))
+            if slice_.definition.get("min", 0) > 0:
+                required |= forms.keys()
+        return required
+
+    def _slicing(self, node: Node, type_name: str) -> Slicing | None:
+        slicing = node.definition.get("slicing", {})
+        slices = tuple(
+            one
+            for name, child in node.slices.items()
+            if (one := self._slice(name, child, slicing, type_name)) is not None
+        )
+        rules = slicing.get("rules", "open")
+        if not slices and rules != "closed":
+            return None
+        return Slicing(slices, rules == "closed", rules == "openAtEnd", bool(slicing.get("ordered")))
+
+    def _slice(self, name: str, node: Node, slicing: Mapping[str, Any], type_name: str) -> Slice | None:
+        test = self._picks(name, node, slicing, type_name)
+        if test is None:
+            return None
+        content = self._content(node, type_name, None)
+        return Slice(name, node.definition.get("min", 0), _max(node.definition), test, content)
+
+    def _picks(
+        self, name: str, node: Node, slicing: Mapping[str, Any], type_name: str
+    ) -> Callable[[Any, Run], bool] | None:
+        """The test of an entry; None when there is none, which the report then says."""
+        if "/" in name:
+            self.report.lacks(node.id, "slices of slices are not supported")
+            return None
+        if type_name == "Extension" and (profiles := node.type_profiles()):
+            url = profiles[0].partition("|")[0]
+            if self._others.profile(profiles[0], self._held.package) is None:
+                self.report.lacks(node.id, f"the extension {url} is not held: its content is not checked")
+            return lambda value, _run: bool(value.get("url") == url)
+        try:
+            return picks(node, slicing.get("discriminator", ()), type_name, self._checks)
+        except Untold as reason:
+            self.report.lacks(node.id, f"nothing tells this slice apart by {reason}")
+            return None
 
 
-@dataclass(frozen=True, slots=True)
-class Profile:
-    """A compiled profile: for which resource type, and what must hold."""
-
-    url: str
-    type: str
-    content: Content
+def _parts(root: Node) -> frozenset[str]:
+    """The URLs that the slices of an extension's `extension` fix: its own parts."""
+    slices = root.children.get("extension", Node()).slices.values()
+    fixed = (one.children.get("url", Node()).value("fixed") for one in slices)
+    return frozenset(str(found[1]) for found in fixed if found)
 
 
-@cache
-def profile(url: str) -> Profile:
-    """The compiled profile of that canonical URL. Raises LookupError when it is not held here."""
-    definition = registry.definition(url)
-    if definition["resourceType"] != "StructureDefinition":
-        raise LookupError(f"{url} is not a profile")
-    tree = _tree(definition)
-    return Profile(url, definition["type"], _content(tree, definition["type"]))
+def _label(held: Held) -> str:
+    """How issues name a profile: with its version, except those that ship with this software."""
+    return f"{held.url}|{held.version}" if held.package.version else held.url
 
 
-def _tree(definition: Mapping[str, Any]) -> _Node:
-    root = _Node()
-    for element in definition["differential"]["element"]:
-        node = root
-        for segment in element["id"].split(".")[1:]:
-            name, _, slice_name = segment.partition(":")
-            node = node.children.setdefault(name, _Node())
-            if slice_name:
-                node = node.slices.setdefault(slice_name, _Node())
-        _only_known(element)
-        node.definition = element
-    return root
+def _allowed(node: Node, element: r4.Element) -> dict[str, r4.Type]:
+    """The JSON names that the definition leaves, each with its type."""
+    codes = node.codes()
+    return {key: t for key, t in element.keys().items() if not element.choice or not codes or t.code in codes}
 
 
-def _only_known(element: Mapping[str, Any]) -> None:
-    for key in element.keys() - _DESCRIBING - _ENFORCED:
-        if not key.startswith(("fixed", "pattern")):
-            raise ProfileError(f"{element['id']}: {key} is not supported")
-
-
-def _content(node: _Node, type_name: str) -> Content:
-    children = tuple(_rule(name, child, type_name) for name, child in node.children.items())
-    return Content(tuple(_checks(node.definition)), children)
-
-
-def _rule(name: str, node: _Node, owner: str) -> Rule:
-    element = r4.elements(owner).get(name)
-    if element is None:
-        raise ProfileError(f"{node.definition.get('id', name)}: {owner} has no such element")
-    definition = node.definition
-    keys = element.keys()
-    named = {type_["code"] for type_ in definition.get("type", ())}
-    allowed = frozenset(key for key, type_ in keys.items() if not named or type_.code in named)
-    if not allowed or (node.children and len({keys[key].code for key in allowed}) > 1):
-        raise ProfileError(f"{definition.get('id', name)}: its type is not clear")
-    inner = keys[next(iter(sorted(allowed)))].code
-    return Rule(
-        name=name.removesuffix("[x]"),
-        keys=keys,
-        siblings=tuple(f"_{key}" for key, type_ in keys.items() if type_.code in r4.primitives()),
-        allowed=allowed,
-        min=definition.get("min", 0),
-        max=_max(definition),
-        content=_content(node, inner),
-        slices=tuple(_slice(key, child, node, inner) for key, child in node.slices.items()),
-    )
+def _with_choices(node: Node, owner: str) -> dict[str, Node]:
+    """The children, with `valueQuantity` brought under `value[x]` as its slice."""
+    known, keys = r4.elements(owner), r4.by_key(owner)
+    children = {name: child for name, child in node.children.items() if name in known or name not in keys}
+    for name, child in node.children.items():
+        if name not in children:
+            choice = children.setdefault(keys[name][0].name, Node())
+            choice.slices.setdefault(name, child)
+    return children
 
 
 def _max(definition: Mapping[str, Any]) -> int | None:
@@ -103,71 +213,9 @@ def _max(definition: Mapping[str, Any]) -> int | None:
     return None if text == "*" else int(text)
 
 
-def _checks(definition: Mapping[str, Any]) -> Iterator[Check]:
-    for key, value in definition.items():
-        if key.startswith("pattern"):
-            yield checks.pattern_check(value)
-        elif key.startswith("fixed"):
-            yield checks.fixed_check(value)
-    if binding := definition.get("binding"):
-        yield from _binding(binding)
-    if targets := _targets(definition):
-        yield checks.target_check(targets)
-    for constraint in definition.get("constraint", ()):
-        key = constraint["key"]
-        if key not in INVARIANTS:
-            raise ProfileError(f"{definition['id']}: the constraint {key} has no function")
-        yield checks.constraint_check(key, constraint["human"], INVARIANTS[key])
-
-
-def _binding(binding: Mapping[str, Any]) -> Iterator[Check]:
-    if binding["strength"] == "required":
-        yield checks.required_check(value_set(binding["valueSet"]))
-    elif binding["strength"] == "extensible":
-        yield checks.extensible_check(value_set(binding["valueSet"]))
-
-
-def _targets(definition: Mapping[str, Any]) -> frozenset[str]:
-    """The resource types a reference may point to. In a choice with other types nothing is checked."""
-    types = definition.get("type", ())
-    if any(type_["code"] != "Reference" for type_ in types):
-        return frozenset()
-    return frozenset(
-        url.removeprefix(f"{FHIR}/") for type_ in types for url in type_.get("targetProfile", ())
-    )
-
-
-def _slice(name: str, node: _Node, sliced: _Node, type_name: str) -> Slice:
-    content = _content(node, type_name)
-    if extension := _extension_profile(node.definition):
-        content = Content(
-            (*content.checks, *profile(extension).content.checks), profile(extension).content.children
-        )
-    definition = node.definition
-    picks = _picks(node, sliced.definition.get("slicing", {}), extension)
-    return Slice(name, definition.get("min", 0), _max(definition), picks, content)
-
-
-def _extension_profile(definition: Mapping[str, Any]) -> str:
-    return next((url for type_ in definition.get("type", ()) for url in type_.get("profile", ())), "")
-
-
-def _picks(node: _Node, slicing: Mapping[str, Any], extension: str) -> Callable[[Any], bool]:
-    """The test that picks the slice's entries, from the one discriminator that is supported."""
-    found = slicing.get("discriminator", [])
-    if len(found) != 1 or found[0]["type"] not in ("value", "pattern") or slicing.get("rules") != "open":
-        raise ProfileError(f"{node.definition['id']}: this slicing is not supported")
-    path = found[0]["path"]
-    if extension and path == "url":
-        return lambda value: value.get("url") == extension
-    test = _test(node.definition if path == "$this" else node.children[path].definition)
-    return test if path == "$this" else lambda value: path in value and test(value[path])
-
-
-def _test(definition: Mapping[str, Any]) -> Callable[[Any], bool]:
-    for key, value in definition.items():
-        if key.startswith(("pattern", "fixed")):
-            return checks.matcher(value)
-    if definition.get("binding", {}).get("strength") == "required":
-        return checks.in_value_set(value_set(definition["binding"]["valueSet"]))
-    raise ProfileError(f"{definition['id']}: nothing tells this slice apart")
+def _says_something(rule: Rule) -> bool:
+    if rule.min or rule.max is not None or rule.slicing or rule.required:
+        return True
+    if rule.contents.keys() != rule.names.keys():
+        return True
+    return any(content.checks or content.children for content in rule.contents.values())

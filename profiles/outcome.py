@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 Severity = Literal["fatal", "error", "warning", "information"]
+MOST_ISSUES = 100  # of one resource: who sends more faults than that needs no list of them
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,17 +40,20 @@ class Issue:
         return f"{', '.join(place)}: {self.message}" if place else self.message
 
     def as_fhir(self) -> dict[str, Any]:
-        """This finding as an `OperationOutcome.issue` element."""
+        """This finding as an `OperationOutcome.issue`; `details` name the constraint and the profile."""
         issue: dict[str, Any] = {
             "severity": self.severity,
             "code": self.code,
             "diagnostics": self.diagnostics(),
         }
-        if self.constraint:
-            issue["details"] = {"text": self.constraint}
+        if rule := " of ".join(part for part in (self.constraint, self.profile) if part):
+            issue["details"] = {"text": rule}
         if self.expression:
             issue["expression"] = [self.expression]
         return issue
+
+
+TOO_MANY = Issue("error", "too-costly", "there are more findings than are listed")
 
 
 def errors(issues: Iterable[Issue]) -> list[Issue]:

@@ -17,6 +17,7 @@ from profiles import r4
 from profiles.r4 import Element, Type
 
 Schema = dict[str, Any]
+BESIDE = "_Element"  # what stands in `_name`: an Element that may have an id alone
 
 _TEXT = r"[^\x00-\x08\x0b\x0c\x0e-\x1f]*"  # R4: no control characters below 32 but tab, CR and LF
 _VISIBLE = r"[^\s\x00-\x1f]"
@@ -28,7 +29,8 @@ _DAY: Schema = {"pattern": rf"^{_YEAR}-[0-9]{{2}}-[0-9]{{2}}$", "format": "date"
 _MONTH: Schema = {"pattern": rf"^{_YEAR}(-(0[1-9]|1[0-2]))?$"}
 _INSTANT: Schema = {"pattern": rf"^{_YEAR}-[0-9]{{2}}-[0-9]{{2}}T{_CLOCK}$", "format": "date-time"}
 
-# Where HL7's regular expression is not the whole rule: real calendar days, no blank text, 32-bit numbers.
+# Where HL7's regular expression is not the whole rule: real calendar days, no blank text, 32-bit numbers,
+# canonical URLs that are absolute, single spaces in codes, base64 of a length that can be.
 _PRIMITIVES: Mapping[str, Schema] = {
     "boolean": {"type": "boolean"},
     "decimal": {"type": "number"},
@@ -39,7 +41,12 @@ _PRIMITIVES: Mapping[str, Schema] = {
     "markdown": {"type": "string", "pattern": rf"^{_TEXT}{_VISIBLE}{_TEXT}$"},
     "uri": {"type": "string", "pattern": r"^\S+$"},
     "url": {"type": "string", "pattern": r"^\S+$"},
-    "canonical": {"type": "string", "pattern": r"^\S+$"},
+    "canonical": {"type": "string", "pattern": r"^(#|[A-Za-z][A-Za-z0-9+.\-]*:)\S*$"},
+    "code": {"type": "string", "pattern": r"^\S+( \S+)*$"},
+    "base64Binary": {
+        "type": "string",
+        "pattern": r"^\s*([A-Za-z0-9+/]{4}\s*)*([A-Za-z0-9+/]{4}|[A-Za-z0-9+/]{3}=|[A-Za-z0-9+/]{2}==)\s*$",
+    },
     "xhtml": {"type": "string", "pattern": r"^\s*<div[\s>/]"},
     "date": {"type": "string", "anyOf": [_DAY, _MONTH]},
     "dateTime": {"type": "string", "anyOf": [_INSTANT, _DAY, _MONTH]},
@@ -56,6 +63,7 @@ def resource_schema(resource_type: str) -> Schema:
         if name not in definitions:
             definitions[name] = type_schema(name)
             waiting.extend(_uses(name))
+    definitions[BESIDE] = {**type_schema("Element"), "dependentSchemas": {}}
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "$ref": f"#/$defs/{resource_type}",
@@ -79,11 +87,19 @@ def type_schema(name: str) -> Schema:
         "required": [e.name for e in r4.elements(name).values() if e.min and not _optional_in_json(e)],
         "additionalProperties": False,
         "minProperties": 1,
-        "dependentSchemas": {"id": {"minProperties": 2}},  # ele-1: an id alone is nothing
+        "dependentSchemas": {"id": {"minProperties": 2}, **dict(_ids(name))},  # ele-1: an id alone is nothing
     }
     if together := groups(name):
         schema["allOf"] = [_group_schema(name, group) for group in together]
     return schema
+
+
+def _ids(name: str) -> Iterator[tuple[str, Schema]]:
+    """Beside a value `_name` may hold an id alone; without one it needs an extension."""
+    for key, (element, type_) in r4.by_key(name).items():
+        if _has_sibling(type_) and element.max == 1:
+            extended = {"properties": {f"_{key}": {"required": ["extension"]}}}
+            yield f"_{key}", {"anyOf": [{"required": [key]}, extended]}
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,12 +151,12 @@ def _properties(name: str) -> Iterator[tuple[str, Schema]]:
         if element.max == 1:
             yield key, value
             if sibling:
-                yield f"_{key}", _ref("Element")
+                yield f"_{key}", _ref(BESIDE)
         elif not sibling:
             yield key, _list(value)
         else:
             yield key, _list({"anyOf": [value, {"type": "null"}]})
-            yield f"_{key}", _list({"anyOf": [_ref("Element"), {"type": "null"}]})
+            yield f"_{key}", _list({"anyOf": [_ref(BESIDE), {"type": "null"}]})
 
 
 def _value(element: Element, type_: Type) -> Schema:
@@ -161,7 +177,7 @@ def _group_schema(owner: str, group: Group) -> Schema:
     element = group.element
     if group.rule == "null":
         no_null = {"properties": {element.name: {"items": {"not": {"type": "null"}}}}}
-        return {"anyOf": [{"required": [f"_{element.name}"]}, no_null]}
+        return {"if": {"required": [f"_{element.name}"]}, "else": no_null}
     present = [_present(key, type_) for key, type_ in element.keys().items()]
     if owner == "Extension":  # ext-1: nested extensions or one value
         return {"oneOf": [{"required": ["extension"]}, *present]}

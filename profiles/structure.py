@@ -9,28 +9,39 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from functools import cache
+from itertools import islice
 from typing import Any
 
 import jsonschema_rs
+import msgspec
 
 from profiles import r4
-from profiles.outcome import Issue
+from profiles.outcome import MOST_ISSUES, TOO_MANY, Issue
 from profiles.schema import resource_schema
 from profiles.structure_issues import as_issue
 
 _MAX_INSIDE = 16  # resources inside resources: Bundles of Bundles and Parameters nest no deeper in practice
+_UNREADABLE = "cannot be read as JSON: nested too deeply, not Unicode, or a number beyond all limits"
+_LARGE = 32_768  # bytes of JSON: of what is larger, the first error of each resource is told
 
 
 def check(resource: Any) -> list[Issue]:
     """What is wrong with the structure of `resource`; empty when it is good. Never raises for content.
 
-    `resource` comes from a JSON decoder, whose own limit on nesting (about a thousand levels in msgspec and
-    in Python's json) lies well below what the validator can walk.
+    At most MOST_ISSUES are told, of which the last then says that there are more.
     """
-    return list(dict.fromkeys(_check(resource, "", 0)))
+    try:
+        size = len(msgspec.json.encode(resource))
+    except (RecursionError, ValueError, TypeError, OverflowError, UnicodeError):
+        # The schema validator recurses without a limit of its own, so nothing deeper may reach it.
+        return [Issue("error", "structure", _UNREADABLE)]
+    found = list(islice(_check(resource, "", 0, size < _LARGE), MOST_ISSUES))
+    if len(found) == MOST_ISSUES:
+        found[-1] = TOO_MANY
+    return list(dict.fromkeys(found))
 
 
-def _check(resource: Any, location: str, depth: int) -> Iterator[Issue]:
+def _check(resource: Any, location: str, depth: int, every: bool) -> Iterator[Issue]:
     if not isinstance(resource, Mapping):
         yield Issue("error", "structure", "a resource must be a JSON object", location)
         return
@@ -43,19 +54,30 @@ def _check(resource: Any, location: str, depth: int) -> Iterator[Issue]:
     try:
         validator = _validator(name)
         if not validator.is_valid(resource):
-            yield from (as_issue(error, name, location) for error in validator.iter_errors(resource))
-    except ValueError:  # nested beyond what can be read, or text that is not Unicode
-        yield Issue(
-            "error", "structure", "the content cannot be read as JSON: too deep, or not Unicode", location
-        )
+            yield from (as_issue(error, name, location) for error in _errors(validator, resource, every))
+    except ValueError:
+        yield Issue("error", "structure", _UNREADABLE, location)
         return
-    for path, inner in _inside(resource, name):
+    for path, inner in inside(resource, name):
         if depth == _MAX_INSIDE:
             yield Issue("error", "too-costly", "resources are nested too deeply", f"{location}.{path}")
         elif name != "Bundle" and path.startswith("contained") and "contained" in inner:
             yield _dom_2(f"{location}.{path}")
         else:
-            yield from _check(inner, f"{location}.{path}", depth + 1)
+            yield from _check(inner, f"{location}.{path}", depth + 1, every)
+
+
+def _errors(
+    validator: jsonschema_rs.Validator, resource: Mapping[str, Any], every: bool
+) -> Iterator[jsonschema_rs.ValidationError]:
+    """Every error, or only the first: the validator makes them all at once, some microseconds each."""
+    if every:
+        yield from validator.iter_errors(resource)
+        return
+    try:
+        validator.validate(resource)
+    except jsonschema_rs.ValidationError as first:
+        yield first
 
 
 def _dom_2(location: str) -> Issue:
@@ -72,7 +94,7 @@ def _validator(resource_type: str) -> jsonschema_rs.Validator:
     )
 
 
-def _inside(node: Mapping[str, Any], type_name: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
+def inside(node: Mapping[str, Any], type_name: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
     """The resources directly inside `node`, each with its path from there."""
     for key, code in _carriers(type_name):
         value = node.get(key)
@@ -83,7 +105,7 @@ def _inside(node: Mapping[str, Any], type_name: str) -> Iterator[tuple[str, Mapp
                 if code == "Resource":
                     yield path, item
                 else:
-                    yield from ((f"{path}.{rest}", found) for rest, found in _inside(item, code))
+                    yield from ((f"{path}.{rest}", found) for rest, found in inside(item, code))
 
 
 @cache

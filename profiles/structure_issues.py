@@ -34,6 +34,9 @@ def as_issue(error: ValidationError, resource_type: str, location: str) -> Issue
             return Issue("error", "structure", _unknown_message(error, type_name), where)
         case "allOf":
             return _group_issue(owner, int(error.schema_path[3]), error, where)
+        case "dependentSchemas" if (key := str(error.schema_path[3])).startswith("_"):
+            beside, _ = locate([key], owner, where)
+            return Issue("error", "structure", "must not be empty", beside, constraint="ele-1")
         case "minProperties" | "dependentSchemas" | "minItems":
             return Issue("error", "structure", "must not be empty", where, constraint="ele-1")
         case "enum" if isinstance(error.instance, str):
@@ -55,6 +58,8 @@ def locate(path: Sequence[str | int], resource_type: str, location: str) -> tupl
         if isinstance(part, int):
             location += f"[{part}]"
             continue
+        if part == "resourceType":
+            return f"{location}.resourceType", ""
         element, type_ = r4.by_key(type_name)[part.removeprefix("_")]
         stem = element.name.removesuffix("[x]")
         location += f".{stem}.ofType({type_.code})" if element.choice else f".{stem}"
@@ -64,7 +69,7 @@ def locate(path: Sequence[str | int], resource_type: str, location: str) -> tupl
 
 def _rule(path: Sequence[str | int]) -> tuple[str, str]:
     """The type whose rule was broken, and the rule's keyword."""
-    owner, rest = (str(path[1]), path[2:]) if path[0] == "$defs" else ("", path)
+    owner, rest = (str(path[1]).removeprefix("_"), path[2:]) if path[0] == "$defs" else ("", path)
     if rest[0] != "properties":
         return owner, str(rest[0])
     # Inside a property: its own rule (enum, minItems, anyOf of a list's items); the type is the element's.
@@ -87,7 +92,7 @@ def _group_issue(owner: str, index: int, error: ValidationError, where: str) -> 
     name = group.element.name.removesuffix("[x]")
     if group.rule == "null":
         message = "null may stand in a list only where `_" + name + "` gives an extension"
-        return Issue("error", "structure", message, f"{where}.{name}")
+        return Issue("error", "structure", message, where.rpartition("[")[0])
     if owner == "Extension":
         message = "an extension has either one value or nested extensions"
         return Issue("error", "invariant", message, where, constraint="ext-1")

@@ -1,0 +1,154 @@
+"""The definitions held, compiled when they are needed and kept: profiles, extensions, R4's own rules."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from threading import RLock
+from typing import Any
+from weakref import WeakKeyDictionary
+
+from profiles.base_rules import BaseRules
+from profiles.canonical import FHIR, PROFILE_TYPES
+from profiles.checks import in_value_set
+from profiles.code_systems import CodeSystem, TerminologyError
+from profiles.compiler import Compilation
+from profiles.element_checks import Report
+from profiles.registry import Definitions, Held, Package
+from profiles.rules import Profile
+from profiles.run import Run, Scope
+from profiles.value_sets import ValueSet, code_system, value_set
+
+_ENGINES: WeakKeyDictionary[Definitions, Engine] = WeakKeyDictionary()
+
+
+def engine(held: Definitions) -> Engine:
+    """The engine of a set of definitions, made when it is first asked for."""
+    found = _ENGINES.get(held)
+    if found is None:
+        found = _ENGINES[held] = Engine(held)
+    return found
+
+
+class Engine:
+    """Compiles and keeps; asked by the checks while a resource is being checked (`profiles.run.Judge`)."""
+
+    def __init__(self, held: Definitions) -> None:
+        self.base = BaseRules(self)
+        self._find = held.find
+        self._held = held
+        self._lock = RLock()
+        self._compiled: dict[Held, Compilation] = {}
+        self._compiling: dict[Held, Compilation] = {}
+        self._profiles: dict[tuple[str, Package | None], Profile] = {}  # only what is held, so it is bounded
+        self._extensions: dict[str, Profile] = {}
+        self._systems: dict[str, CodeSystem] = {}
+
+    def profile(self, canonical: str, package: Package | None = None) -> Profile | None:
+        """The compiled profile of that canonical URL; None when it is not held. Raises ProfileError."""
+        known = self._profiles.get((canonical, package))
+        if known is not None:
+            return known
+        found = self._find(canonical, package)
+        if found is None or found.resource["resourceType"] != "StructureDefinition":
+            return None
+        known = self._compile(found).profile
+        if not self._compiling:  # while others are being compiled, they may refer to what is not filled yet
+            self._profiles[canonical, package] = known
+        return known
+
+    def report(self, found: Held) -> Report:
+        """How much of a profile is enforced. Raises ProfileError when it cannot be read."""
+        return self._compile(found).report
+
+    def _compile(self, found: Held) -> Compilation:
+        known = self._compiled.get(found)
+        if known is not None:
+            return known
+        with self._lock:
+            return self._compiled.get(found) or self._compiling.get(found) or self._compile_now(found)
+
+    def _compile_now(self, found: Held) -> Compilation:
+        """Compile a profile with all that it refers to; other threads see it when the whole is done."""
+        outermost = not self._compiling
+        known = self._compiling[found] = Compilation(found, self)  # before it is filled: circles are allowed
+        try:
+            known.fill()
+            if outermost:
+                self._compiled.update(self._compiling)
+        finally:
+            if outermost:
+                self._compiling.clear()
+        return known
+
+    def type_of(self, canonical: str, package: Package | None) -> str | None:
+        """The resource type a profile is for."""
+        found = self._find(canonical, package)
+        if found is None:
+            url = canonical.partition("|")[0]
+            return url.removeprefix(f"{FHIR}/") if url.startswith(f"{FHIR}/") else PROFILE_TYPES.get(url)
+        type_name: str = found.resource.get("type", "")
+        return type_name
+
+    def extension(self, url: str) -> Profile | None:
+        """The definition of an extension; only what is held is kept, as URLs come from senders."""
+        known = self._extensions.get(url)
+        if known is None and ":" in url:
+            known = self.profile(url)
+            if known is not None and known.type == "Extension":
+                self._extensions[url] = known
+        return known
+
+    def value_set(self, canonical: str, package: Package | None) -> ValueSet | None:
+        """The value set as a package means it."""
+        try:
+            return value_set(canonical, self._held, package)
+        except TerminologyError:
+            return None
+
+    def base_value_set(self, canonical: str) -> ValueSet | None:
+        """The value set as R4 itself means it."""
+        return self.value_set(canonical, self._held.packages[0])
+
+    def known(self, system: str, code: str) -> bool | None:
+        """Whether a code system has a code; None when the system is not held whole."""
+        found = self._systems.get(system)
+        if found is None:
+            found = self._complete_system(system)
+            if found is None:
+                return None
+            self._systems[system] = found
+        return code in found.concepts or (not found.case_sensitive and None)
+
+    def _complete_system(self, url: str) -> CodeSystem | None:
+        try:
+            found = code_system(url, self._held)
+        except TerminologyError:
+            return None
+        return found if found is not None and found.complete else None
+
+    def conforms(
+        self, resource: Mapping[str, Any], profile: str, package: Package | None, scope: Scope
+    ) -> bool | None:
+        """Whether `resource` has no error against a profile; None when the profile is not held.
+
+        A question that comes up again while it is being answered (references in a circle) is answered yes.
+        """
+        name = resource.get("resourceType")
+        rules = self.profile(profile, package)
+        if rules is None:
+            return name == profile.removeprefix(f"{FHIR}/") if profile.startswith(f"{FHIR}/") else None
+        if rules.type != name:
+            return False
+        key = (id(resource), rules.url)
+        known = scope.known.get(key)
+        if known is None:
+            scope.known[key] = True
+            inner = Run(resource, scope.beside(resource))
+            rules.content.apply(resource, (None, str(name), -1), inner)
+            known = scope.known[key] = not any(issue.severity == "error" for issue in inner.issues)
+        return known
+
+    def member(self, value: Any, canonical: str) -> bool | None:
+        """Whether a code, Coding or CodeableConcept is in a value set; None when that cannot be told."""
+        members = self.value_set(canonical, None)
+        return None if members is None else in_value_set(members)(value)
