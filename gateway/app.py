@@ -1,7 +1,7 @@
 """The node's web face under one of its names: addresses, and which step of the exchange each one calls.
 
-Partners meet the FHIR addresses; the agency's own systems meet `/records` and `POST /fhir/Consent`, which
-an alias does not have. Every handler takes the raw request and answers a finished response.
+Partners meet the FHIR addresses; the agency's own systems meet `/records` and `POST /fhir/Consent`. Those two
+and `$validate` an alias does not have. Every handler takes the raw request and answers a finished response.
 """
 
 from __future__ import annotations
@@ -15,7 +15,16 @@ from fastapi import FastAPI, Request, Response
 from starlette.background import BackgroundTask
 from starlette.concurrency import run_in_threadpool
 
-from gateway import fhir_json, health, notification, notify, permission, scopes, task_search
+from gateway import (
+    fhir_json,
+    health,
+    notification,
+    notify,
+    permission,
+    scopes,
+    task_search,
+    validate_operation,
+)
 from gateway.assertion import TokenError, read_form
 from gateway.authenticate import NO_STORE, Caller, TokenServer
 from gateway.capability import capability_statement
@@ -70,6 +79,8 @@ def create_app(node: Node, identity: Identity) -> Guard:
     if not identity.alias:
         route("POST", "/records/{system}", face.hand_in)
         route("POST", "/fhir/Consent", face.record_consent)
+        # Which packages are held could tell which agency an alias stands for.
+        route("POST", "/fhir/{type}/$validate", face.validate)
     return Guard(app, node.settings.body_limit)
 
 
@@ -188,7 +199,7 @@ class _Face:
         peer = self._node.peer(ask.agent)
         if peer is None:
             raise not_found()
-        endpoint = notification.wanted_endpoint(wanted, peer.address)
+        endpoint = notification.wanted_endpoint(wanted, peer.address, self._node.definitions)
 
         def step() -> tuple[subscriptions.Subscription, bool]:
             with self._node.store.work() as work:
@@ -234,7 +245,7 @@ class _Face:
         peer = self._node.peer(ask.agent)
         if peer is None:
             raise not_found()
-        events = notification.read_bundle(bundle, peer.fhir_base)
+        events = notification.read_bundle(bundle, peer.fhir_base, self._node.definitions)
         await run_in_threadpool(self._exchange.learn, ask, events)
         return Response(status_code=200, headers={"Cache-Control": "no-store"})
 
@@ -275,6 +286,18 @@ class _Face:
         )
         results = [_result(number, one) for number, one in enumerate(receipts, start=1)]
         return json_response({"consent": consent_id, "results": results}, 201)
+
+    # ------------------------------------------------------------ partners and own systems
+
+    async def validate(self, request: Request) -> Response:
+        """FHIR's $validate: what is wrong with a resource that is not stored, nor written down anywhere."""
+        self._caller(request)
+        require_json(request)
+        body, query = await request.body(), request.query_params.multi_items()
+        asked = validate_operation.asked(body, request.path_params["type"], query)
+        return fhir_response(
+            await run_in_threadpool(validate_operation.outcome, asked, self._node.definitions)
+        )
 
     # ------------------------------------------------------------ shared
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from gateway.node import Identity
 from gateway.task_search import TESTS
+from gateway.validate_operation import DEFINITION
 from profiles import canonical
 from profiles.models import typed
 
@@ -32,6 +33,19 @@ def _statement(identity: Identity, software: str, published: str) -> dict[str, A
     task["searchParam"] = [
         {"name": name, "type": _SEARCH_TYPES.get(name, "reference")} for name in sorted(TESTS)
     ]
+    resources = [
+        task,
+        _resource("ServiceRequest", ["read"], canonical.SERVICE_REQUEST),
+        _resource("Patient", ["read"], canonical.PATIENT),
+        _resource("Observation", ["read"]),
+        _resource("DocumentReference", ["read"]),
+        _resource("Organization", ["read"]),
+        _resource("Procedure", ["create"]),
+        _resource("Subscription", ["create", "read", "search-type"], canonical.BACKPORT_SUBSCRIPTION),
+    ]
+    if not identity.alias:
+        for one in resources:
+            one["operation"] = [{"name": "validate", "definition": DEFINITION}]
     return {
         "resourceType": "CapabilityStatement",
         "status": "active",
@@ -57,18 +71,7 @@ def _statement(identity: Identity, software: str, published: str) -> dict[str, A
                     ],
                     "description": "SMART Backend Services 2.2; every read is decided when it is made.",
                 },
-                "resource": [
-                    task,
-                    _resource("ServiceRequest", ["read"], canonical.SERVICE_REQUEST),
-                    _resource("Patient", ["read"], canonical.PATIENT),
-                    _resource("Observation", ["read"]),
-                    _resource("DocumentReference", ["read"]),
-                    _resource("Organization", ["read"]),
-                    _resource("Procedure", ["create"]),
-                    _resource(
-                        "Subscription", ["create", "read", "search-type"], canonical.BACKPORT_SUBSCRIPTION
-                    ),
-                ],
+                "resource": resources,
             }
         ],
     }

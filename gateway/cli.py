@@ -16,6 +16,8 @@ from gateway import (
     cli_consent,
     cli_directory,
     cli_init,
+    cli_profiles,
+    cli_validate,
     outbox,
     own_system,
     permission,
@@ -54,6 +56,8 @@ def demo(
 app.command("init")(cli_init.init)
 app.add_typer(cli_consent.app, name="consent")
 app.add_typer(cli_directory.app, name="directory")
+app.add_typer(cli_profiles.app, name="profiles")
+app.command("validate")(cli_validate.command)
 
 
 @app.command("serve")

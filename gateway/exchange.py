@@ -83,7 +83,7 @@ class Exchange:
         with self.store.work() as work:
             if again := received.first_answer(work, system, mapped.key, said):
                 return msgspec.convert(again, Receipt)
-            resources = receive.referral_resources(mapped)
+            resources = receive.referral_resources(mapped, self.node.definitions)
             candidates = route.candidates(self.node, self.node.settings.systems[system], mapped)
             referral_id = str(uuid4())
             self.store.vault.create(referral_id)  # durable before the content that it opens
@@ -200,11 +200,12 @@ class Exchange:
 
     def _change(self, work: Work, task: Task, current: Mapping[str, Any], wanted: Mapping[str, Any]) -> Task:
         # Structure alone first: whatever profile it claims, what is forbidden is told before what is missing.
-        if found := errors(validate({name: wanted[name] for name in wanted.keys() - {"meta"}})):
+        held = self.node.definitions
+        if found := errors(validate({name: wanted[name] for name in wanted.keys() - {"meta"}}, held=held)):
             raise Refused(422, found)
         referral.sole_changes(current, wanted)
         referral.check_transition(task.status, wanted["status"], "owner", wanted.get("statusReason"))
-        if found := errors(validate(wanted, canonical.REFERRAL_TASK)):
+        if found := errors(validate(wanted, canonical.REFERRAL_TASK, held)):
             raise Refused(422, found)
         detail = {name: wanted[name] for name in referral.OWNER_ELEMENTS[1:] if name in wanted}
         return tasks.change(work, task, wanted["status"], detail)
@@ -213,7 +214,7 @@ class Exchange:
         """A Procedure that the owner did for the referral, kept with it and listed in `Task.output`."""
 
         def step(work: Work) -> Answer:
-            if found := errors(validate(wanted)):
+            if found := errors(validate(wanted, held=self.node.definitions)):
                 raise Refused(422, found)
             based_on = str((wanted.get("basedOn") or [{}])[0].get("reference", ""))
             about, task, _ = find(work, ask, "ServiceRequest", based_on.removeprefix("ServiceRequest/"))

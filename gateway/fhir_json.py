@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from gateway.errors import refuse
+from profiles import strict_json
 
 _decoder = msgspec.json.Decoder(float_hook=Decimal)
 _encoder = msgspec.json.Encoder(decimal_format="number")
@@ -15,7 +16,7 @@ _canonical = msgspec.json.Encoder(decimal_format="number", order="deterministic"
 
 
 def decode(body: bytes) -> Any:
-    """The value in `body`. Raises msgspec.DecodeError, RecursionError or ValueError."""
+    """The value in `body`, which this node wrote itself. Raises msgspec.DecodeError."""
     return _decoder.decode(body)
 
 
@@ -29,23 +30,19 @@ def canonical(value: Any) -> bytes:
     return _canonical.encode(value)
 
 
+def received(body: bytes) -> Any:
+    """The value in `body` that somebody else wrote: one meaning, or Refused (400) with the line."""
+    try:
+        return strict_json.read(body)
+    except strict_json.JsonError as fault:
+        raise refuse(400, "structure", f"The body {fault}.", line=fault.line) from None
+
+
 def resource(body: bytes, expected: str) -> dict[str, Any]:
     """The FHIR resource of type `expected` in a request body. Raises Refused (400) for anything else."""
     if not body.strip():
         raise refuse(400, "structure", f"The body is empty; a {expected} is expected.")
-    try:
-        found = decode(body.removeprefix(b"\xef\xbb\xbf"))
-    except (msgspec.MsgspecError, ValueError, RecursionError) as fault:
-        line = body[: _offset(fault, len(body))].count(b"\n") + 1
-        raise refuse(
-            400, "structure", "The body is not JSON in UTF-8, or it is cut off.", line=line
-        ) from None
+    found = received(body)
     if not isinstance(found, dict) or found.get("resourceType") != expected:
         raise refuse(400, "structure", f"A {expected} is expected.", expression=expected)
     return found
-
-
-def _offset(fault: Exception, length: int) -> int:
-    """Where the decoder stopped, from its message (`... (byte 12)`); the end when it names no byte."""
-    digits = str(fault).rpartition("(byte ")[2].rstrip(")")
-    return int(digits) if digits.isdigit() else length

@@ -1,6 +1,7 @@
 """A node, loaded: everything that is read, checked and compiled once at start, and the store.
 
-Opening a node fails loudly: an unreadable key, directory, agreement, policy or mapping stops the start.
+Opening a node fails loudly: an unreadable key, directory, agreement, policy, mapping or FHIR package stops
+the start.
 """
 
 from __future__ import annotations
@@ -26,7 +27,9 @@ from gateway.settings import Settings, mapping_path
 from gateway.store import marks
 from gateway.store.work import Store
 from mappings import LocalMapping
+from profiles import package_store
 from profiles.document import DocumentError
+from profiles.registry import Definitions, shipped
 
 log = logging.getLogger("waymeet.node")
 
@@ -62,13 +65,15 @@ class Identity:
 
 
 class Node:
-    """Settings, keys, rules, mappings and store of one node."""
+    """Settings, keys, rules, mappings, definitions and store of one node."""
 
     def __init__(self, settings: Settings, now: Callable[[], datetime] = clock.now) -> None:
         self.settings = settings
         self.now = now
         own_rules = [settings.policies] if settings.policies else []
         self.policy: Policy = consent.load_policy(consent.SHIPPED, *own_rules)
+        added = package_store.kept(settings.packages)
+        self.definitions: Definitions = Definitions(added) if added else shipped()
         self._agreements_seen = _all_changed(settings.agreements)
         self.agreements: tuple[Agreement, ...] = _agreements(settings.agreements)
         self.mappings: Mapping[str, LocalMapping] = {

@@ -14,6 +14,7 @@ from gateway.errors import Refused, refuse
 from gateway.store.subscriptions import Subscription
 from profiles import canonical, validate
 from profiles.outcome import errors
+from profiles.registry import Definitions
 
 TOPIC = canonical.SDOHCC_TASK_TOPIC
 _FHIR_JSON = "application/fhir+json"
@@ -50,13 +51,14 @@ def subscription_request(endpoint: str, subscriber: str) -> dict[str, Any]:
     }
 
 
-def wanted_endpoint(resource: Mapping[str, Any], address: str) -> str:
+def wanted_endpoint(resource: Mapping[str, Any], address: str, held: Definitions | None = None) -> str:
     """The endpoint that a requested Subscription names, once all of it is what we can do.
 
+    held: the definitions to check against, if not only those that ship with this software.
     Raises Refused (422). The endpoint must be at the subscriber's own address in the directory: no
     address that arrives in a request is ever connected to on its own word.
     """
-    found = errors(validate(resource))
+    found = errors(validate(resource, held=held))
     if found or resource.get("resourceType") != "Subscription":
         raise Refused(422, found or [refuse(422, "invalid", "A Subscription is expected.").issues[0]])
     channel = resource["channel"]
@@ -141,13 +143,14 @@ def bundle(
     }
 
 
-def read_bundle(resource: Mapping[str, Any], fhir_base: str) -> list[Event]:
+def read_bundle(resource: Mapping[str, Any], fhir_base: str, held: Definitions | None = None) -> list[Event]:
     """What a partner's notification says. `fhir_base`: the partner's own, from the directory.
 
+    held: the definitions to check against, if not only those that ship with this software.
     Raises Refused (422) for anything that is not an R4 backport notification about its own Subscription
     and Tasks.
     """
-    if errors(validate(resource)) or resource.get("resourceType") != "Bundle":
+    if errors(validate(resource, held=held)) or resource.get("resourceType") != "Bundle":
         raise _not_a_notification("Bundle")
     try:
         parameters = resource["entry"][0]["resource"]["parameter"]

@@ -32,7 +32,7 @@ def record_consent(node: Node, ask: Ask, resource: Mapping[str, Any]) -> tuple[s
     Returns the Consent's id and what became of the held referrals.
     """
     found = [
-        *errors(validate(resource)),
+        *errors(validate(resource, held=node.definitions)),
         *consent.compile_consent(resource, zone=node.settings.timezone).issues,
     ]
     if found:

@@ -84,7 +84,7 @@ async def pull(node: Node, clients: Clients, body: Mapping[str, Any]) -> None:
         await _end(node, source, known, GONE, {"status": "cancelled", "statusReason": WITHDRAWN})
         return
     task = read.resource
-    if errors(validate(task, canonical.REFERRAL_TASK)):
+    if errors(validate(task, canonical.REFERRAL_TASK, node.definitions)):
         raise Stopped(GiveUp("the partner's Task does not fit the referral profile"))
     status = task["status"]
     if status in referral.FINAL:

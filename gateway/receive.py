@@ -12,6 +12,7 @@ from gateway.node import Node
 from mappings import Mapped, RecordError
 from profiles import canonical, validate
 from profiles.outcome import Issue, errors
+from profiles.registry import Definitions
 
 
 def mapped_records(node: Node, system: str, body: bytes, content_type: str) -> list[Mapped | Refused]:
@@ -35,9 +36,10 @@ def mapped_records(node: Node, system: str, body: bytes, content_type: str) -> l
     return found
 
 
-def referral_resources(mapped: Mapped) -> dict[str, Any]:
+def referral_resources(mapped: Mapped, held: Definitions) -> dict[str, Any]:
     """The mapped resources of a referral, joined to one another and valid, ready to be sealed.
 
+    held: the definitions to check against.
     Raises Refused (422) naming the local field beside the FHIR element where lineage knows it.
     """
     patient: dict[str, Any] = dict(mapped.resources["Patient"])
@@ -45,9 +47,9 @@ def referral_resources(mapped: Mapped) -> dict[str, Any]:
     request = {**mapped.resources["ServiceRequest"], "subject": subject}
     observations = [{**one, "subject": subject} for one in mapped.resources.get("Observation", [])]
     issues = [
-        *errors(validate(patient)),
-        *errors(validate(request, canonical.SERVICE_REQUEST)),
-        *(issue for one in observations for issue in errors(validate(one))),
+        *errors(validate(patient, held=held)),
+        *errors(validate(request, canonical.SERVICE_REQUEST, held)),
+        *(issue for one in observations for issue in errors(validate(one, held=held))),
     ]
     if issues:
         raise Refused(422, [_with_field(issue, mapped) for issue in issues])

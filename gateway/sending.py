@@ -11,16 +11,15 @@ from datetime import timedelta
 from typing import Any
 from uuid import uuid4
 
-import msgspec
-
 from gateway import fhir_json
 from gateway.client import Answer, PeerClient
 from gateway.directory import Entry
 from gateway.node import Node
 from gateway.outbox import GiveUp, Later, Outcome
 from gateway.transport import PeerFault, PeerRefused, PeerUnavailable
-from profiles import validate
+from profiles import strict_json, validate
 from profiles.outcome import errors
+from profiles.registry import Definitions
 
 FHIR_JSON = "application/fhir+json"
 _WORTH_ANOTHER_TRY = frozenset({401, 403, 408, 412, 425, 429})
@@ -51,19 +50,23 @@ class Read:
 
 @dataclass(frozen=True, slots=True)
 class Partner:
-    """A partner in the directory, and the client of the identity that speaks to it."""
+    """A partner in the directory, and the client of the identity that speaks to it.
+
+    held: the definitions that its answers are checked against, if not only those that ship.
+    """
 
     client: PeerClient
     entry: Entry
+    held: Definitions | None = None
 
     async def read(self, path: str, scope: str) -> Read:
         """The FHIR resource at `path` under the partner's base. Raises Gone or Stopped."""
         answer = await self.send("GET", f"/fhir/{path}", scope)
         try:
-            resource: dict[str, Any] = fhir_json.decode(answer.body)
-            if errors(validate(resource)):
+            resource: dict[str, Any] = strict_json.read(answer.body)
+            if errors(validate(resource, held=self.held)):
                 raise ValueError(path)
-        except (ValueError, msgspec.MsgspecError, RecursionError):
+        except ValueError:
             raise Stopped(GiveUp("the partner's node answered what is not valid FHIR R4")) from None
         return Read(resource, answer.headers.get("etag", ""))
 
@@ -100,7 +103,7 @@ def partner(node: Node, clients: Clients, organization: str, partner_url: str) -
     entry = node.peer(partner_url)
     if entry is None:
         raise Stopped(Later("the partner is not in the directory at this moment"))
-    return Partner(clients[organization], entry)
+    return Partner(clients[organization], entry, node.definitions)
 
 
 def succeeded(answer: Answer) -> None:

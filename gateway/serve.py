@@ -16,6 +16,8 @@ from gateway.app import create_app
 from gateway.client import PeerClient
 from gateway.node import Identity, Node
 from gateway.worker import Worker
+from profiles.elements import ProfileError
+from profiles.engine import engine
 
 log = logging.getLogger("waymeet")
 
@@ -35,7 +37,23 @@ class _Server(uvicorn.Server):
 
 def run(node: Node, started: Callable[[], None] = lambda: None) -> None:
     """Serve until SIGINT or SIGTERM, then finish what is under way and stop. Blocks."""
+    _compile_profiles(node)
     uvloop.run(_run(node, started))
+
+
+def _compile_profiles(node: Node) -> None:
+    """Compile every profile before the first request; says in the log how many are not enforced whole."""
+    compiled = engine(node.definitions)
+    profiles = list(node.definitions.all("StructureDefinition"))
+    lacking = 0
+    for found in profiles:
+        try:
+            lacking += bool(compiled.report(found).not_supported)
+        except ProfileError:
+            lacking += 1
+    log.info(
+        "%d profiles; something in %d is not enforced: see `waymeet profiles list`", len(profiles), lacking
+    )
 
 
 async def _run(node: Node, started: Callable[[], None]) -> None:

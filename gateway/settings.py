@@ -80,6 +80,11 @@ class Settings:
     clients: tuple[ClientSettings, ...]
 
     @property
+    def packages(self) -> Path:
+        """Where the FHIR packages are kept that were added (`waymeet profiles add`)."""
+        return self.data / "packages"
+
+    @property
     def home(self) -> IdentitySettings:
         """The identity that the agency's own systems talk to."""
         return next(identity for identity in self.identities if not identity.alias)
