@@ -6,14 +6,14 @@ first met.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from threading import RLock
+from collections.abc import Iterator
 from typing import Protocol
 
 from profiles import checks, r4
+from profiles.circular import Circular
 from profiles.datatype_checks import datatype_checks
 from profiles.extensions import extension_check
-from profiles.fhirpath import compile_predicate
+from profiles.fhirpath import Predicate, compile_predicate
 from profiles.invariants import INVARIANTS
 from profiles.r4 import Constraint
 from profiles.rules import Check, Element, Profile, Type
@@ -39,32 +39,19 @@ class BaseRules:
 
     def __init__(self, others: Others) -> None:
         self._others = others
-        self._lock = RLock()
-        self._types: dict[str, Type] = {}
-        self._compiling: dict[str, Type] = {}
+        self._types = Circular[str, Type](lambda _name: Type(), self._fill)
 
     def type(self, name: str) -> Type:
         """The rules of a resource type, a datatype or a backbone element."""
-        known = self._types.get(name)
-        if known is not None:
-            return known
-        with self._lock:
-            return self._types.get(name) or self._compiling.get(name) or self._compile(name)
+        return self._types[name]
 
-    def _compile(self, name: str) -> Type:
-        """Compile a type with all that it refers to; other threads see it when the whole is done."""
-        outermost = not self._compiling
-        found = self._compiling[name] = Type()  # before it is filled: types refer to each other in circles
+    def _fill(self, name: str, found: Type) -> None:
         found.checks = (
             *self._lengths(name),
             *datatype_checks(name, self._others.known),
             *constraint_checks(r4.constraints(name), name),
         )
         found.elements = dict(self._elements(name))
-        if outermost:
-            self._types.update(self._compiling)
-            self._compiling = {}
-        return found
 
     def _lengths(self, name: str) -> Iterator[Check]:
         """A list of primitives and its `_name` have the same length (R4 2.6.2.1)."""
@@ -109,12 +96,9 @@ class BaseRules:
             return
         members = self._others.base_value_set(binding.value_set)
         if members is None:
-            if binding.strength == "required":
-                yield checks.unheld_binding_check("")
-        elif binding.strength == "required":
-            yield checks.required_check(members, "")
+            yield checks.unheld_binding_check("")
         else:
-            yield checks.extensible_check(members, "")
+            yield checks.binding_check(members, "", required=binding.strength == "required")
 
 
 def constraint_checks(constraints: tuple[Constraint, ...], type_name: str) -> Iterator[Check]:
@@ -127,7 +111,6 @@ def constraint_checks(constraints: tuple[Constraint, ...], type_name: str) -> It
             yield checks.constraint_check(constraint, _holds(constraint, type_name), "")
 
 
-def _holds(constraint: Constraint, type_name: str) -> Callable[..., bool]:
-    if native := INVARIANTS.get(constraint.key):
-        return native
-    return checks.evaluated(compile_predicate(constraint.expression, type_name))
+def _holds(constraint: Constraint, type_name: str) -> Predicate:
+    native = INVARIANTS.get(constraint.key)
+    return native or compile_predicate(constraint.expression, type_name).predicate

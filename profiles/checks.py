@@ -6,7 +6,8 @@ from collections.abc import Callable, Mapping
 from decimal import Decimal
 from typing import Any
 
-from profiles.fhirpath import Compiled, EvaluationError
+from profiles.fhirpath import EvaluationError, Predicate
+from profiles.outcome import Severity
 from profiles.place import Place
 from profiles.r4 import Constraint
 from profiles.references import told_type
@@ -109,38 +110,30 @@ def in_value_set(members: ValueSet) -> Callable[[Any], bool | None]:
     return holds
 
 
-def required_check(members: ValueSet, profile: str) -> Check:
-    """One coding is in the value set; where that cannot be told, a warning says so."""
+def binding_check(members: ValueSet, profile: str, *, required: bool) -> Check:
+    """One coding is in the value set; where that cannot be told, a warning says so.
+
+    For an extensible binding words, and codes of others, may be used when none of the set fits: as nobody
+    here can tell whether one does, that is a warning too.
+    """
     holds = in_value_set(members)
+    severity: Severity = "error" if required else "warning"
+    message = f"has no code of the {'required' if required else 'extensible'} value set"
 
     def check(value: Any, place: Place, run: Run) -> None:
         told = holds(value)
-        if told is None:
-            run.add("warning", "not-supported", _NOT_CHECKED, place, profile)
-        elif not told:
-            run.add("error", "code-invalid", "has no code of the required value set", place, profile)
-
-    return check
-
-
-def extensible_check(members: ValueSet, profile: str) -> Check:
-    """Words, and codes of others, may be used when none of the set fits: only a warning can be given."""
-    holds = in_value_set(members)
-
-    def check(value: Any, place: Place, run: Run) -> None:
-        if value.__class__ is dict and "coding" not in value and "code" not in value:
+        if told:
             return
-        told = holds(value)
         if told is None:
             run.add("warning", "not-supported", _NOT_CHECKED, place, profile)
-        elif not told:
-            run.add("warning", "code-invalid", "has no code of the extensible value set", place, profile)
+        elif required or value.__class__ is str or "coding" in value or "code" in value:
+            run.add(severity, "code-invalid", message, place, profile)
 
     return check
 
 
 def unheld_binding_check(profile: str) -> Check:
-    """The value set of a required binding is not held at all."""
+    """The value set of a binding is not held at all."""
 
     def check(_value: Any, place: Place, run: Run) -> None:
         run.add("warning", "not-supported", _NOT_CHECKED, place, profile)
@@ -173,32 +166,21 @@ def target_check(
     return check
 
 
-def constraint_check(constraint: Constraint, holds: Callable[[Any, Run], bool], profile: str) -> Check:
+def constraint_check(constraint: Constraint, holds: Predicate, profile: str) -> Check:
     """A constraint holds; one that cannot be evaluated on this value gives a warning, never silence."""
     key, human = constraint.key, constraint.human
-    severity = "warning" if constraint.severity == "warning" else "error"
+    severity: Severity = "warning" if constraint.severity == "warning" else "error"
 
     def check(value: Any, place: Place, run: Run) -> None:
         try:
-            if holds(value, run):
+            if holds(value, run.context):
                 return
         except EvaluationError:
             run.add("warning", "not-supported", "this constraint could not be evaluated", place, profile, key)
             return
-        run.add(severity, "invariant", human, place, profile, key)  # type: ignore[arg-type]
+        run.add(severity, "invariant", human, place, profile, key)
 
     return check
-
-
-def evaluated(compiled: Compiled) -> Callable[[Any, Run], bool]:
-    """A FHIRPath predicate as a constraint asks it."""
-    predicate = compiled.predicate
-    return lambda value, run: predicate(value, run.context)
-
-
-def of_value(rule: Callable[[Any], bool]) -> Callable[[Any, Run], bool]:
-    """A function of the value alone as a constraint asks it."""
-    return lambda value, _run: rule(value)
 
 
 def unsupported_check(key: str, profile: str) -> Check:

@@ -57,6 +57,8 @@ class Compilation:
         if not has_snapshot(self._held.resource):
             found = [*self._base(), *found]  # a differential says only what it changes
         content.checks = tuple(found)
+        if type_name == "Extension":
+            self._root.children.pop("url", None)  # by which its definition was found
         content.children = tuple(self._children(self._root, type_name))
 
     def _base(self) -> Iterator[Check]:
@@ -81,8 +83,8 @@ class Compilation:
 
     def _content(self, node: Node, type_name: str, element: r4.Element | None) -> Content:
         content = Content()
-        if node.id:
-            self._contents.setdefault(node.id, content)
+        if node.id and not (element and element.choice):
+            content = self._contents.setdefault(node.id, content)  # others may refer to it already
         content.checks = tuple(self._checks.of(node, type_name, element))
         below = "Element" if type_name in r4.primitives() else type_name
         content.children = tuple(self._children(node, below))
@@ -111,10 +113,9 @@ class Compilation:
 
     def _refer(self, contents: Mapping[str, Content], reference: str) -> None:
         """An element whose content is that of another one in the same definition."""
-        target = self._contents.get(reference.rpartition("#")[2])
-        if target is not None:
-            for content in contents.values():
-                content.checks = (*content.checks, target.apply)
+        target = self._contents.setdefault(reference.rpartition("#")[2], Content())
+        for content in contents.values():
+            content.checks = (*content.checks, target.apply)
 
     def _choice_slices(self, node: Node, element: r4.Element, contents: dict[str, Content]) -> frozenset[str]:
         """Slices of a choice by type: what they say goes to the form they are about.

@@ -53,23 +53,28 @@ def _coding_check(known: Known) -> Check:
         system = value.get("system")
         if system is None:
             return
-        if not is_absolute(system):
-            run.add("warning", "value", "should be an absolute URI", (place, "system", -1))
-        elif "code" in value and known(system, value["code"]) is False:
+        there = known(system, value["code"]) if "code" in value else None
+        if there is False:
             run.add("error", "code-invalid", "is not a code of its code system", (place, "code", -1))
+        elif there is None and not is_absolute(system):
+            run.add("warning", "value", "should be an absolute URI", (place, "system", -1))
 
     return check
 
 
 def _reference(value: Mapping[str, Any], place: Place, run: Run) -> None:
-    if "reference" not in value:
+    reference = value.get("reference")
+    if reference is None:
         return
-    if _SPACE.search(value["reference"]):
+    told = told_type({"reference": reference})
+    if _SPACE.search(reference):
         run.add("error", "value", "must be a URI, which has no spaces", (place, "reference", -1))
-    elif "type" in value:
-        told = told_type({"reference": value["reference"]})
-        if told is not None and told != value["type"]:
-            run.add("error", "structure", "is not the type that the reference names", (place, "type", -1))
+    elif told is None:
+        if run.references.in_bundle and reference[0] != "#" and not is_absolute(reference):
+            message = "must be absolute, or a type and an id, in a Bundle"
+            run.add("error", "value", message, (place, "reference", -1))
+    elif told != value.get("type", told):
+        run.add("error", "structure", "is not the type that the reference names", (place, "type", -1))
 
 
 def _each_once(value: Mapping[str, Any], place: Place, run: Run) -> None:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from profiles import checks, r4
 from profiles.canonical import FHIR
 from profiles.elements import Node
-from profiles.fhirpath import Unsupported, compile_predicate
+from profiles.fhirpath import Predicate, Unsupported, compile_predicate
 from profiles.prose_rules import PROSE_RULES
 from profiles.r4 import Constraint
 from profiles.registry import Held, Package
@@ -96,15 +96,11 @@ class ElementChecks:
                 node.id,
                 f"the value set {canonical} is not held, or cannot be used: its binding is not checked",
             )
-            if strength == "required":
-                yield checks.unheld_binding_check(self._label)
+            yield checks.unheld_binding_check(self._label)
             return
         if members.open:
             self._report.lacks(node.id, f"not every code of {members.url} can be checked: {members.open}")
-        if strength == "required":
-            yield checks.required_check(members, self._label)
-        else:
-            yield checks.extensible_check(members, self._label)
+        yield checks.binding_check(members, self._label, required=strength == "required")
 
     def _types(self, node: Node, type_name: str, element: r4.Element | None) -> Iterator[Check]:
         types = [type_ for type_ in node.types() if type_["code"] == type_name]
@@ -163,7 +159,7 @@ class ElementChecks:
                 self._count(node, constraint, "best_practice")
             elif rule := PROSE_RULES.get((self._url, constraint.key)):
                 self._count(node, constraint, "native")
-                yield checks.constraint_check(constraint, checks.of_value(rule), self._label)
+                yield checks.constraint_check(constraint, _of_value(rule), self._label)
             else:
                 yield from self._evaluated(node, constraint, type_name, base)
 
@@ -178,12 +174,16 @@ class ElementChecks:
             return
         self._count(node, constraint, "native" if compiled.native else "interpreted")
         if constraint.key not in base:
-            yield checks.constraint_check(constraint, checks.evaluated(compiled), self._label)
+            yield checks.constraint_check(constraint, compiled.predicate, self._label)
 
     def _count(self, node: Node, constraint: Constraint, how: str) -> None:
         if (node.id, constraint.key) not in self._counted:
             self._counted.add((node.id, constraint.key))
             setattr(self._report, how, getattr(self._report, how) + 1)
+
+
+def _of_value(rule: Callable[[Any], bool]) -> Predicate:
+    return lambda value, _context: rule(value)
 
 
 def _same_binding(element: r4.Element | None, strength: str, canonical: str | None) -> bool:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from threading import RLock
 from typing import Any
-from weakref import WeakKeyDictionary
 
 from profiles.base_rules import BaseRules
 from profiles.canonical import FHIR, PROFILE_TYPES
 from profiles.checks import in_value_set
+from profiles.circular import Circular
 from profiles.code_systems import CodeSystem, TerminologyError
 from profiles.compiler import Compilation
 from profiles.element_checks import Report
@@ -18,15 +17,14 @@ from profiles.rules import Profile
 from profiles.run import Run, Scope
 from profiles.value_sets import ValueSet, code_system, value_set
 
-_ENGINES: WeakKeyDictionary[Definitions, Engine] = WeakKeyDictionary()
-
 
 def engine(held: Definitions) -> Engine:
     """The engine of a set of definitions, made when it is first asked for."""
-    found = _ENGINES.get(held)
+    found = held.kept.get(Engine)
     if found is None:
-        found = _ENGINES[held] = Engine(held)
-    return found
+        found = held.kept[Engine] = Engine(held)
+    made: Engine = found
+    return made
 
 
 class Engine:
@@ -36,9 +34,9 @@ class Engine:
         self.base = BaseRules(self)
         self._find = held.find
         self._held = held
-        self._lock = RLock()
-        self._compiled: dict[Held, Compilation] = {}
-        self._compiling: dict[Held, Compilation] = {}
+        self._compiled = Circular[Held, Compilation](
+            lambda found: Compilation(found, self), lambda _found, one: one.fill()
+        )
         self._profiles: dict[tuple[str, Package | None], Profile] = {}  # only what is held, so it is bounded
         self._extensions: dict[str, Profile] = {}
         self._systems: dict[str, CodeSystem] = {}
@@ -51,34 +49,14 @@ class Engine:
         found = self._find(canonical, package)
         if found is None or found.resource["resourceType"] != "StructureDefinition":
             return None
-        known = self._compile(found).profile
-        if not self._compiling:  # while others are being compiled, they may refer to what is not filled yet
+        known = self._compiled[found].profile
+        if self._compiled.settled:  # else it may refer to what is not filled yet
             self._profiles[canonical, package] = known
         return known
 
     def report(self, found: Held) -> Report:
         """How much of a profile is enforced. Raises ProfileError when it cannot be read."""
-        return self._compile(found).report
-
-    def _compile(self, found: Held) -> Compilation:
-        known = self._compiled.get(found)
-        if known is not None:
-            return known
-        with self._lock:
-            return self._compiled.get(found) or self._compiling.get(found) or self._compile_now(found)
-
-    def _compile_now(self, found: Held) -> Compilation:
-        """Compile a profile with all that it refers to; other threads see it when the whole is done."""
-        outermost = not self._compiling
-        known = self._compiling[found] = Compilation(found, self)  # before it is filled: circles are allowed
-        try:
-            known.fill()
-            if outermost:
-                self._compiled.update(self._compiling)
-        finally:
-            if outermost:
-                self._compiling.clear()
-        return known
+        return self._compiled[found].report
 
     def type_of(self, canonical: str, package: Package | None) -> str | None:
         """The resource type a profile is for."""
@@ -92,7 +70,7 @@ class Engine:
     def extension(self, url: str) -> Profile | None:
         """The definition of an extension; only what is held is kept, as URLs come from senders."""
         known = self._extensions.get(url)
-        if known is None and ":" in url:
+        if known is None and self._held.has_url(url):
             known = self.profile(url)
             if known is not None and known.type == "Extension":
                 self._extensions[url] = known
@@ -113,7 +91,7 @@ class Engine:
         """Whether a code system has a code; None when the system is not held whole."""
         found = self._systems.get(system)
         if found is None:
-            found = self._complete_system(system)
+            found = self._complete_system(system) if self._held.has_url(system) else None
             if found is None:
                 return None
             self._systems[system] = found

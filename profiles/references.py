@@ -34,6 +34,11 @@ class References:
         self._full_url = full_url
         self._contained: dict[str, Mapping[str, Any]] | None = None
 
+    @property
+    def in_bundle(self) -> bool:
+        """Whether the resource is an entry of a Bundle, where a relative reference must be `Type/id`."""
+        return self._bundle is not None
+
     def resolve(self, reference: str) -> Mapping[str, Any] | None:
         """The resource of this Bundle or container, or None when it is not in here."""
         if reference.startswith("#"):

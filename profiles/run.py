@@ -11,6 +11,8 @@ from profiles.place import Place, expression
 from profiles.references import References
 from profiles.registry import Package
 
+MOST_STEPS = 16
+
 
 class Judge(Protocol):
     """What the definitions held say of a value, asked while another one is being checked."""
@@ -29,10 +31,11 @@ class Judge(Protocol):
 class Scope:
     """What surrounds a resource: `root` contains it or is itself, `references` find what it refers to.
 
-    `known` is shared by all resources of one call: whether the one with that id() has a profile.
+    `known` is shared by all resources of one call: whether the one with that id() has a profile. `steps` is
+    how many references lead here from the resource that is being checked.
     """
 
-    __slots__ = ("judge", "known", "memo", "references", "root")
+    __slots__ = ("judge", "known", "memo", "references", "root", "steps")
 
     def __init__(
         self,
@@ -40,7 +43,9 @@ class Scope:
         references: References,
         judge: Judge,
         known: dict[tuple[int, str], bool],
+        steps: int = 0,
     ) -> None:
+        self.steps = steps
         self.root = root
         self.references = references
         self.judge = judge
@@ -50,14 +55,18 @@ class Scope:
     def beside(self, resource: Mapping[str, Any]) -> Scope:
         """The scope of another resource of the same Bundle or container."""
         references = self.references.beside(resource)
-        if references is self.references:
-            return self
-        return Scope(resource, references, self.judge, self.known)
+        root = self.root if references is self.references else resource
+        return Scope(root, references, self.judge, self.known, self.steps + 1)
 
     def conforms(
         self, resource: Mapping[str, Any], profile: str, package: Package | None = None
     ) -> bool | None:
-        """Whether another resource of this scope has no error against a profile; None: not held."""
+        """Whether another resource of this scope has no error against a profile; None: cannot be told.
+
+        A long chain of references is followed for MOST_STEPS; what is beyond is looked at in its own turn.
+        """
+        if self.steps == MOST_STEPS:
+            return None
         return self.judge.conforms(resource, profile, package, self)
 
 

@@ -155,8 +155,8 @@ def _properties(name: str) -> Iterator[tuple[str, Schema]]:
         elif not sibling:
             yield key, _list(value)
         else:
-            yield key, _list({"anyOf": [value, {"type": "null"}]})
-            yield f"_{key}", _list({"anyOf": [_ref(BESIDE), {"type": "null"}]})
+            yield key, _list(_or_null(value))
+            yield f"_{key}", _list(_or_null(_ref(BESIDE)))
 
 
 def _value(element: Element, type_: Type) -> Schema:
@@ -167,6 +167,11 @@ def _value(element: Element, type_: Type) -> Schema:
 
 def _ref(name: str) -> Schema:
     return {"$ref": f"#/$defs/{name}"}
+
+
+def _or_null(schema: Schema) -> Schema:
+    """As if and else, so that what is wrong is told of the schema and not of the alternative."""
+    return {"if": {"type": "null"}, "else": schema}
 
 
 def _list(items: Schema) -> Schema:

@@ -55,6 +55,9 @@ def _check(resource: Any, location: str, depth: int, every: bool) -> Iterator[Is
         validator = _validator(name)
         if not validator.is_valid(resource):
             yield from (as_issue(error, name, location) for error in _errors(validator, resource, every))
+            if not every:
+                message = "only the first fault of its structure is told, as the content is large"
+                yield Issue("information", "too-costly", message, location)
     except ValueError:
         yield Issue("error", "structure", _UNREADABLE, location)
         return

@@ -74,7 +74,9 @@ def _rule(path: Sequence[str | int]) -> tuple[str, str]:
         return owner, str(rest[0])
     # Inside a property: its own rule (enum, minItems, anyOf of a list's items); the type is the element's.
     key = str(rest[1]).removeprefix("_")
-    found = r4.by_key(owner).get(key)
+    if key == "resourceType":
+        return "string", "type"
+    found = None if str(rest[1]).startswith("_") else r4.by_key(owner).get(key)
     keyword = "list" if list(rest[2:]) == ["type"] else str(rest[-1])
     return found[1].code if found else "", keyword
 

@@ -8,7 +8,7 @@ from functools import cache
 from typing import Any
 
 from profiles import r4
-from profiles.fhirpath.closures import BOOLEAN, Code
+from profiles.fhirpath.closures import BOOLEAN, Code, Truth
 from profiles.fhirpath.compiler import compiled
 from profiles.fhirpath.context import Context
 from profiles.fhirpath.errata import corrected
@@ -48,13 +48,12 @@ def compile_predicate(expression: str, type_name: str) -> Compiled:
     predicate = _predicate(code)
     if Variable("context") in everywhere(tree):
         predicate = _with_origin(predicate, type_name)
-    return Compiled(_guarded(predicate), native=True)
+    return Compiled(predicate, native=True)
 
 
 def _predicate(code: Code) -> Predicate:
     if code.type == BOOLEAN and code.one is not None:
-        truth = code.one
-        return lambda value, env: truth(value, env) is True
+        return _of_truth(code.one)
     items = code.items
 
     def holds(value: Any, env: Context) -> bool:
@@ -64,7 +63,7 @@ def _predicate(code: Code) -> Predicate:
         only = found[0]
         return (only.value if only.__class__ is Node else only) is not False
 
-    return holds
+    return _guarded(holds)
 
 
 def _with_origin(predicate: Predicate, type_name: str) -> Predicate:
@@ -72,16 +71,31 @@ def _with_origin(predicate: Predicate, type_name: str) -> Predicate:
     return lambda value, env: predicate(value, replace(env, origin=Node(value, type_name)))
 
 
+def _of_truth(truth: Truth) -> Predicate:
+    """As `_guarded`, without a call in between: most constraints come this way."""
+
+    def holds(value: Any, env: Context) -> bool:
+        try:
+            return truth(value, env) is True
+        except Exception as error:
+            raise _untold(error) from None
+
+    return holds
+
+
 def _guarded(predicate: Predicate) -> Predicate:
-    def guarded(value: Any, env: Context) -> bool:
+    def holds(value: Any, env: Context) -> bool:
         try:
             return predicate(value, env)
-        except EvaluationError:
-            raise
-        except RecursionError:
-            raise EvaluationError("the element is nested too deeply") from None
         except Exception as error:
-            shape = type(error).__name__
-            raise EvaluationError(f"the element is not of the shape of its type ({shape})") from None
+            raise _untold(error) from None
 
-    return guarded
+    return holds
+
+
+def _untold(error: Exception) -> EvaluationError:
+    if isinstance(error, EvaluationError):
+        return error
+    if isinstance(error, RecursionError):
+        return EvaluationError("the element is nested too deeply")
+    return EvaluationError(f"the element is not of the shape of its type ({type(error).__name__})")
