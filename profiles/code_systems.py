@@ -41,6 +41,17 @@ class CodeSystem:
     concepts: dict[str, Mapping[str, Any]] = field(default_factory=dict)
     above: dict[str, list[str]] = field(default_factory=dict)
     below: dict[str, list[str]] = field(default_factory=dict)
+    _lower: frozenset[str] = frozenset()  # made when it is first needed
+
+    def has(self, code: str) -> bool:
+        """Whether the system lists this code, in whatever case where that does not matter."""
+        if code in self.concepts:
+            return True
+        if self.case_sensitive:
+            return False
+        if not self._lower:
+            self._lower = frozenset(map(str.lower, self.concepts))
+        return code.lower() in self._lower
 
     def covers(self, general: str, specific: str) -> bool:
         """Whether `general` stands above `specific` or is the same; False where one is not in the system."""
@@ -129,7 +140,7 @@ def load_code_system(resource: Mapping[str, Any]) -> CodeSystem:
     system = CodeSystem(
         url=url,
         complete=resource.get("content") == "complete",
-        case_sensitive=resource.get("caseSensitive", True),
+        case_sensitive=resource.get("caseSensitive", False),  # where it is not said, nobody can insist on it
         ordered=resource.get("hierarchyMeaning", "is-a") == "is-a",
         properties=frozenset({"code", "concept", "parent", "child"} | declared),
     )

@@ -57,6 +57,8 @@ class Compilation:
         if not has_snapshot(self._held.resource):
             found = [*self._base(), *found]  # a differential says only what it changes
         content.checks = tuple(found)
+        if "contextInvariant" in self._held.resource:
+            self.report.lacks("", "what its context must fulfil (contextInvariant) is not checked")
         if type_name == "Extension":
             self._root.children.pop("url", None)  # by which its definition was found
         content.children = tuple(self._children(self._root, type_name))
@@ -86,6 +88,7 @@ class Compilation:
         if node.id and not (element and element.choice):
             content = self._contents.setdefault(node.id, content)  # others may refer to it already
         content.checks = tuple(self._checks.of(node, type_name, element))
+        content.fixed = node.value("fixed") is not None
         below = "Element" if type_name in r4.primitives() else type_name
         content.children = tuple(self._children(node, below))
         return content
@@ -97,12 +100,13 @@ class Compilation:
         if reference := definition.get("contentReference"):
             self._refer(contents, reference)
         required = self._choice_slices(node, element, contents) if element.choice else frozenset()
+        shown = element.shown()
         low = max(definition.get("min", 0), 1 if required else 0)
         high = _max(definition)
         return Rule(
             profile=self._label,
             name=element.name.removesuffix("[x]"),
-            names=element.shown(),
+            names={key: shown[key] for key in contents} | shown,  # what is allowed is looked for first
             primitive={k: f"_{k}" for k, type_ in element.keys().items() if type_.code in r4.primitives()},
             min=0 if low == element.min else low,
             max=None if high == element.max else high,
@@ -137,7 +141,9 @@ class Compilation:
                     del contents[key]
                     continue
                 own, more = contents[key], self._content(slice_, type_.code, element)
-                contents[key] = Content((*own.checks, *more.checks), (*own.children, *more.children))
+                contents[key] = Content(
+                    (*own.checks, *more.checks), (*own.children, *more.children), own.fixed or more.fixed
+                )
             if slice_.definition.get("min", 0) > 0:
                 required |= forms.keys()
         return required
@@ -171,7 +177,9 @@ class Compilation:
         if type_name == "Extension" and (profiles := node.type_profiles()):
             url = profiles[0].partition("|")[0]
             if self._others.profile(profiles[0], self._held.package) is None:
-                self.report.lacks(node.id, f"the extension {url} is not held: its content is not checked")
+                other = self._others.profile(url, self._held.package)
+                how = "not checked" if other is None else f"checked as version {other.version}"
+                self.report.lacks(node.id, f"the extension {profiles[0]} is not held: its content is {how}")
             return lambda value, _run: bool(value.get("url") == url)
         try:
             return picks(node, slicing.get("discriminator", ()), type_name, self._checks)

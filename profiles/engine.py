@@ -95,7 +95,7 @@ class Engine:
             if found is None:
                 return None
             self._systems[system] = found
-        return code in found.concepts or (not found.case_sensitive and None)
+        return found.has(code)
 
     def _complete_system(self, url: str) -> CodeSystem | None:
         try:

@@ -34,9 +34,14 @@ _TAG = re.compile(
 )
 _PRIVATE = re.compile(r"x(-[a-z0-9]{1,8})+", re.IGNORECASE | re.ASCII)
 _GRANDFATHERED = re.compile(
-    r"i-[a-z]{3,8}|(en-gb-oed|sgn-(be-fr|be-nl|ch-de)|zh-min)", re.IGNORECASE | re.ASCII
+    r"i-(ami|bnn|default|enochian|hak|klingon|lux|mingo|navajo|pwn|ta[oy]|tsu)"
+    r"|en-gb-oed|sgn-(be-fr|be-nl|ch-de)",
+    re.IGNORECASE | re.ASCII,
 )
 _LONGEST_TAG = 100
+_SHORT_FORMATS = frozenset(
+    {"json", "xml", "ttl"}
+)  # R4 takes them for media types: CapabilityStatement.format
 _NAME = r"[A-Za-z0-9][A-Za-z0-9!#$&^_.+-]{0,126}"
 _MEDIA_TYPE = re.compile(rf'{_NAME}/{_NAME}([ \t]*;[ \t]*{_NAME}=({_NAME}|"[^"\\\x00-\x1f]*"))*', re.ASCII)
 
@@ -68,14 +73,17 @@ def _private_region(region: str) -> bool:
 
 
 def media_type(code: str) -> bool:
-    """Whether a code has the form of a media type, with or without parameters."""
-    return _MEDIA_TYPE.fullmatch(code) is not None
+    """Whether a code has the form of a media type, with or without parameters, or is a short name for one."""
+    return code in _SHORT_FORMATS or _MEDIA_TYPE.fullmatch(code) is not None
 
 
 def country(code: str) -> bool | None:
     """Whether a code is a country's of two or three letters; of the numeric ones no list is held."""
     return None if len(code) == 3 and code.isdigit() else code in _COUNTRIES
 
+
+# Of which codes the test of a system cannot tell.
+UNTOLD: Final = {COUNTRY: f"no numeric codes of {COUNTRY} are held"}
 
 GRAMMARS: Final[Mapping[str, Callable[[str], bool | None]]] = {
     BCP47: language,

@@ -26,6 +26,11 @@ class Members(Protocol):
     def open(self) -> str: ...
 
     @property
+    def lacks(self) -> str:
+        """What is not held that would be needed to tell of every code; empty when all can be told."""
+        ...
+
+    @property
     def cost(self) -> int:
         """How many sets one question asks at most."""
         ...
@@ -43,6 +48,7 @@ class Listed:
 
     codes: Codes
     open: str = ""
+    lacks: str = ""
     cost: int = 1
 
     def has(self, system: str, code: str) -> bool | None:
@@ -66,6 +72,10 @@ class Partly:
     systems: frozenset[str] | None
     cost: int = 1
 
+    @property
+    def lacks(self) -> str:
+        return self.open
+
     def has(self, system: str, code: str) -> bool | None:
         if code in self.codes.get(system, NONE):
             return True
@@ -77,10 +87,11 @@ class Partly:
 
 @dataclass(frozen=True, slots=True)
 class Grammar:
-    """All codes of a system that are well-formed."""
+    """All codes of a system that are well-formed; `lacks` says of which the test cannot tell."""
 
     system: str
     test: Callable[[str], bool | None]
+    lacks: str = ""
     cost: int = 1
 
     @property
@@ -103,6 +114,10 @@ class _AnyOf:
     def open(self) -> str:
         return next(part.open for part in self.parts if part.open)
 
+    @property
+    def lacks(self) -> str:
+        return next((part.lacks for part in self.parts if part.lacks), "")
+
     def has(self, system: str, code: str) -> bool | None:
         return _any(part.has(system, code) for part in self.parts)
 
@@ -118,6 +133,10 @@ class _AllOf:
     @property
     def open(self) -> str:
         return next(part.open for part in self.parts if part.open)
+
+    @property
+    def lacks(self) -> str:
+        return next((part.lacks for part in self.parts if part.lacks), "")
 
     def has(self, system: str, code: str) -> bool | None:
         return _all(part.has(system, code) for part in self.parts)
@@ -135,6 +154,10 @@ class _Not:
     @property
     def open(self) -> str:
         return self.members.open
+
+    @property
+    def lacks(self) -> str:
+        return self.members.lacks
 
     @property
     def cost(self) -> int:
@@ -159,6 +182,10 @@ class Else:
     @property
     def open(self) -> str:
         return self.second.open
+
+    @property
+    def lacks(self) -> str:
+        return self.first.lacks and self.second.lacks
 
     @property
     def cost(self) -> int:

@@ -14,6 +14,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 _HERE = Path(__file__).parent
 _NUMBER = re.compile(r"\d+")
 
@@ -49,9 +51,13 @@ class Held:
 
 
 class Definitions:
-    """An unchanging set of definitions, looked up by canonical URL (`url` or `url|version`)."""
+    """An unchanging set of definitions, looked up by canonical URL (`url` or `url|version`).
+
+    `kept` is for what others make of them, and lives as long as they do.
+    """
 
     def __init__(self, packages: Iterable[Package] = ()) -> None:
+        self.kept: dict[type, Any] = {}
         self.packages = (*_shipped(), *packages)
         self._by_url: dict[str, list[Held]] = {}
         for package in self.packages:
@@ -59,7 +65,10 @@ class Definitions:
                 if isinstance(resource.get("url"), str):
                     self._by_url.setdefault(resource["url"], []).append(Held(resource, package))
         for several in self._by_url.values():
-            several.sort(key=lambda held: _rank(held.version), reverse=True)
+            # R4's own come last: its code systems have dates for versions, which would pass for newer.
+            several.sort(
+                key=lambda held: (held.package is not self.packages[0], _rank(held.version)), reverse=True
+            )
 
     def find(self, canonical: str, within: Package | None = None) -> Held | None:
         """The definition of that canonical URL as `within` means it; None when it is not held."""
@@ -69,9 +78,13 @@ class Definitions:
             return next((held for held in candidates if held.version == version), None)
         return min(candidates, key=lambda held: _distance(held.package, within), default=None)
 
+    def has_url(self, url: str) -> bool:
+        """Whether any version of the definition with that URL is held."""
+        return url in self._by_url
+
     def all(self, resource_type: str) -> Iterator[Held]:
-        """Every definition of a resource type, package by package as they were given."""
-        for package in self.packages:
+        """Every definition of a resource type beyond those of R4, package by package as they were given."""
+        for package in self.packages[1:]:
             for resource in package.resources:
                 if resource["resourceType"] == resource_type:
                     yield Held(resource, package)
@@ -102,11 +115,15 @@ def _shipped() -> tuple[Package, ...]:
         json.loads(path.read_text(encoding="utf-8"))
         for path in sorted((_HERE / "definitions").glob("*.json"))
     )
-    r4 = json.loads((_HERE / "base" / "terminology.json").read_text(encoding="utf-8"))
-    return Package("hl7.fhir.r4.core", "4.0.1", resources=tuple(r4)), Package("waymeet", "", resources=ours)
+    r4 = tuple(
+        resource
+        for name in ("terminology.json", "extensions.json")
+        for resource in msgspec.json.decode((_HERE / "base" / name).read_bytes())
+    )
+    return Package("hl7.fhir.r4.core", "4.0.1", resources=r4), Package("waymeet", "", resources=ours)
 
 
 @cache
 def shipped() -> Definitions:
-    """The definitions that come with this software: ours, and the terminology of R4."""
+    """The definitions that come with this software: ours, and the terminology and extensions of R4."""
     return Definitions()

@@ -61,10 +61,14 @@ class Element(NamedTuple):
 
 @dataclass(slots=True, eq=False)
 class Content:
-    """What a profile says of each value of an element: its own checks, and rules of what is below it."""
+    """What a profile says of each value of an element: its own checks, and rules of what is below it.
+
+    `fixed` is for a primitive whose value is fixed, which leaves no room for extensions beside it.
+    """
 
     checks: tuple[Check, ...] = ()
     children: tuple[Rule, ...] = ()
+    fixed: bool = False
 
     def apply(self, value: Any, place: Place, run: Run) -> None:
         for check in self.checks:
@@ -170,6 +174,8 @@ class Rule:
         if value is not None:
             for check in content.checks:
                 check(value, place, run)
+        if beside is not None and content.fixed:
+            self._report(run, "value", "is fixed by this profile, without extensions", place)
         for rule in content.children:
             rule.apply(beside or _NOTHING, place, run)
 

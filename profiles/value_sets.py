@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from weakref import WeakKeyDictionary
 
 from profiles.code_systems import CodeSystem, TerminologyError, Untold, load_code_system
-from profiles.grammars import BCP47, GRAMMARS, LISTS, language_part
+from profiles.grammars import BCP47, GRAMMARS, LISTS, UNTOLD, language_part
 from profiles.membership import NONE, Codes, Else, Grammar, Listed, Members, Partly, all_of, any_of, without
 from profiles.registry import Definitions, Held, Package
 
@@ -68,7 +68,7 @@ class ValueSet:
     @property
     def open(self) -> str:
         """What is not held that would be needed to tell of every code; empty when all can be told."""
-        return self._members.open
+        return self._members.lacks
 
     def expand(self) -> tuple[Coding, ...]:
         """All members, by system and code. Raises NotEnumerable when no list can be made of what is held."""
@@ -234,7 +234,7 @@ def _by_form(url: str, filters: Any) -> Members | None:
     """A system told by its form; the only filters are whether a part of a language tag is there."""
     test = GRAMMARS[url]
     if not filters:
-        return Grammar(url, test)
+        return Grammar(url, test, UNTOLD.get(url, ""))
     if url != BCP47 or any(
         f["op"] != "exists" or language_part("en", f["property"]) is None for f in filters
     ):

@@ -15,7 +15,8 @@ of text, `min..max types =closed-list strength:value-set !constraints`, for exam
 so a backbone element or a contentReference is a type of its own, named by its path. A closed list is a value
 set of R4 that a required binding names and whose codes are all known; its codes are in `valueSets`. What a
 type asks of itself stands in `rules`, and each constraint once in `constraints`. `terminology.json` holds the
-value sets and code systems that the bindings can be answered with (see r4_terminology.py).
+code systems of HL7's own and the value sets that the bindings can be answered with (see r4_terminology.py),
+`extensions.json` the extensions that R4 defines (see r4_extensions.py).
 
 The package adds elements of later versions and of its own to some types. HL7's list of data elements, which
 it carries unchanged, says what R4 is: its word counts, and what it would list and does not is left out.
@@ -29,7 +30,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from r4_terminology import Terminology
+from r4_extensions import extensions
+from r4_terminology import Terminology, binding
 
 VERSION = "4.0.1"
 STRUCTURE = "http://hl7.org/fhir/StructureDefinition/"
@@ -42,7 +44,6 @@ KINDS = ("complex-type", "resource")
 INHERITED = ("id", "extension", "modifierExtension")
 LONGEST_ID = 64
 BY_SCHEMA = ("ele-1", "ext-1")  # the JSON Schema made from this table enforces them
-CHECKED = ("required", "extensible")
 # Backbone elements are not in the list of data elements; this one was changed in the package.
 CORRECTIONS: dict[str, dict[str, Any]] = {"EvidenceVariable.characteristic": {"min": 1, "constraint": []}}
 
@@ -82,6 +83,10 @@ def main(source: Path, target: Path) -> None:
             "valueSets": dict(sorted(terminology.closed_lists.items())),
         },
     )
+    held = list(extensions(read(source / "extension-definitions.json")))
+    for bound in (e["binding"] for one in held for e in one["differential"]["element"] if "binding" in e):
+        terminology.reach(bound["valueSet"])
+    write(target / "extensions.json", held)
     write(target / "terminology.json", terminology.reached())
 
 
@@ -172,17 +177,19 @@ class Base:
             words.append(element["path"])
         else:
             words.append(",".join(dict.fromkeys(type_text(element, type_) for type_ in element["type"])))
-        words += self._binding(element.get("binding", {}))
+        words += self._binding(element)
         if not has_children and (keys := self._keys(element)):
             words.append("!" + keys)
         return " ".join(words)
 
-    def _binding(self, binding: Json) -> Iterator[str]:
-        strength, canonical = binding.get("strength"), binding.get("valueSet", "")
-        if canonical and strength != "example":
-            self._terminology.reach(canonical)
-        if strength not in CHECKED:
+    def _binding(self, element: Json) -> Iterator[str]:
+        stated, checked = element.get("binding", {}), binding(element)
+        if stated.get("strength") == "preferred":
+            self._terminology.reach(stated.get("valueSet", ""))
+        if not checked:
             return
+        strength, canonical = checked["strength"], checked["valueSet"]
+        self._terminology.reach(canonical)
         name = self._terminology.closed(canonical) if strength == "required" else None
         if name:
             yield f"={name}"

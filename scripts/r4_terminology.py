@@ -1,22 +1,29 @@
 """The value sets and code systems of FHIR R4 for `make_r4_base.py`: which are needed, and as little of each.
 
-Kept is what decides whether a code is a member: codes, what stands above what, filters and imports. Names,
-texts and other properties of concepts are not.
+Every code system of HL7's own that R4 has whole is kept, so that a code it does not have can be refused. Kept
+is what decides whether a code is a member: codes, what stands above what, filters and imports. Names, texts
+and other properties of concepts are not.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 from typing import Any
 
 CODES = "http://terminology.hl7.org/CodeSystem/"
-# Not named by any binding of R4's own, but by guides that build on it and by records.
-ALSO = (
-    f"{CODES}v2-0203",
-    f"{CODES}condition-category",
-    f"{CODES}v3-Confidentiality",
-    "http://hl7.org/fhir/ValueSet/servicerequest-category",
+HL7 = ("http://hl7.org/fhir/", "http://terminology.hl7.org/")
+OF_OTHERS = "http://hl7.org/fhir/sid/"  # HL7's names for systems that it does not keep
+# Not bound by R4 itself, but by guides that build on it.
+ALSO = ("http://hl7.org/fhir/ValueSet/servicerequest-category",)
+# What the package adds to R4, and a table whose codes came damaged.
+NOT_R4 = (
+    "http://hl7.org/fhir/detectedissue-status",
+    "http://hl7.org/fhir/ValueSet/detectedissue-status",
+    f"{CODES}v2-0550",
 )
+ADDED_CODES = {"http://hl7.org/fhir/questionnaire-item-control": {"multi-select"}}
+MAXIMUM = "http://hl7.org/fhir/StructureDefinition/elementdefinition-maxValueSet"
+CHECKED = ("required", "extensible")
 # Only recommended, and long lists of codes that are others' property: LOINC's, SNOMED CT's, DICOM's.
 LEFT_OUT = (
     "http://hl7.org/fhir/ValueSet/c80-doc-typecodes",
@@ -32,10 +39,14 @@ class Terminology:
     """HL7's value sets and code systems, the closed lists that were asked for, and all that was reached."""
 
     def __init__(self, resources: Iterable[Json]) -> None:
-        self._by_url = {resource["url"]: resource for resource in resources if "url" in resource}
+        self._by_url = {
+            resource["url"]: resource
+            for resource in resources
+            if "url" in resource and resource["url"] not in NOT_R4
+        }
         self._reached: set[str] = set()
         self.closed_lists: dict[str, Json] = {}
-        for url in ALSO:
+        for url in (*ALSO, *filter(self._is_own_code_system, self._by_url)):
             self.reach(url)
 
     def closed(self, canonical: str) -> str | None:
@@ -67,6 +78,10 @@ class Terminology:
     def reached(self) -> list[Json]:
         return [trimmed(self._by_url[url]) for url in sorted(self._reached)]
 
+    def _is_own_code_system(self, url: str) -> bool:
+        own = url.startswith(HL7) and not url.startswith(OF_OTHERS) and "|" not in url
+        return own and "concept" in self._by_url[url]
+
     def _expand(self, url: str) -> dict[str, list[str]] | None:
         """{system: codes}, or None when the list cannot be known from the definitions alone."""
         value_set = self._by_url.get(url)
@@ -82,6 +97,22 @@ class Terminology:
                 return None
             found.setdefault(include["system"], []).extend(codes_in(concepts))
         return found
+
+
+def binding(element: Json) -> Json:
+    """The binding of an element that is checked, {strength, valueSet}; empty when there is none.
+
+    A maximum value set above a preferred one is required of a `code`. A CodeableConcept may be words alone,
+    so there it is extensible.
+    """
+    stated = element.get("binding", {})
+    strength, canonical = stated.get("strength"), stated.get("valueSet")
+    if strength == "preferred":
+        for extension in stated.get("extension", []):
+            if extension["url"] == MAXIMUM:
+                coded = any(type_["code"] == "code" for type_ in element["type"])
+                strength, canonical = "required" if coded else "extensible", extension["valueCanonical"]
+    return {"strength": strength, "valueSet": canonical} if canonical and strength in CHECKED else {}
 
 
 def parts(resource: Json) -> Iterator[Json]:
@@ -107,7 +138,8 @@ def trimmed(resource: Json) -> Json:
     for key in ("content", "caseSensitive", "hierarchyMeaning"):
         if key in resource:
             kept[key] = resource[key]
-    return kept | {"concept": [trimmed_concept(concept) for concept in resource["concept"]]}
+    added = ADDED_CODES.get(resource["url"], ())
+    return kept | {"concept": [trimmed_concept(concept, added) for concept in resource["concept"]]}
 
 
 def trimmed_part(part: Json) -> Json:
@@ -117,11 +149,11 @@ def trimmed_part(part: Json) -> Json:
     return kept
 
 
-def trimmed_concept(concept: Json) -> Json:
+def trimmed_concept(concept: Json, added: Container[str]) -> Json:
     """A concept with what stands below it: nested, or as property `child` where it stands below several."""
     kept: Json = {"code": concept["code"]}
     if below := [entry for entry in concept.get("property", []) if entry["code"] == "child"]:
         kept["property"] = below
     if "concept" in concept:
-        kept["concept"] = [trimmed_concept(entry) for entry in concept["concept"]]
+        kept["concept"] = [trimmed_concept(e, added) for e in concept["concept"] if e["code"] not in added]
     return kept

@@ -88,6 +88,13 @@ def test_bindings_have_their_strength_and_version() -> None:
     assert r4.elements("Observation")["category"].binding is None  # preferred
 
 
+def test_a_maximum_value_set_is_required_of_a_code_and_not_of_words() -> None:
+    languages = "http://hl7.org/fhir/ValueSet/all-languages"
+    assert r4.elements("Patient")["language"].binding == Binding("required", languages)
+    assert r4.elements("Attachment")["language"].binding == Binding("required", languages)
+    assert r4.elements("Patient.communication")["language"].binding == Binding("extensible", languages)
+
+
 def test_constraints_stand_on_types_backbones_and_elements() -> None:
     assert keys("Patient") == ["dom-2", "dom-3", "dom-4", "dom-5", "dom-6"]
     assert keys("Patient.contact") == ["pat-1"]
@@ -127,7 +134,8 @@ def test_every_name_in_json_has_its_name_in_fhirpath() -> None:
 
 def test_what_comes_with_the_software_stays_small() -> None:
     assert (BASE / "r4.json").stat().st_size < 400_000
-    assert (BASE / "terminology.json").stat().st_size < 400_000
+    assert (BASE / "terminology.json").stat().st_size < 600_000
+    assert (BASE / "extensions.json").stat().st_size < 300_000
 
 
 def test_the_terminology_is_hl7s_own() -> None:
@@ -144,4 +152,18 @@ def test_the_terminology_is_hl7s_own() -> None:
     assert sum(system in (canonical.LOINC, canonical.SNOMED) for system, _ in listed) < 20
     systems = {resource["url"] for resource in held if resource["resourceType"] == "CodeSystem"}
     of_others = {url for url in systems if "hl7.org" not in url}
-    assert of_others == {"urn:iso-astm:E1762-95:2013"}  # the purposes of a signature, as R4 lists them
+    assert len(systems) > 1000
+    assert of_others == {
+        "urn:iso-astm:E1762-95:2013",  # the purposes of a signature, as R4 lists them
+        "urn:oid:2.16.840.1.113883.3.1937.98.5.8",  # the states of a template
+    }
+    assert {resource["content"] for resource in held if "content" in resource} == {"complete"}
+
+
+def test_what_the_package_added_to_r4s_terminology_is_not_there() -> None:
+    held = {
+        resource["url"]: resource for resource in json.loads((BASE / "terminology.json").read_text("utf-8"))
+    }
+    assert "http://hl7.org/fhir/detectedissue-status" not in held
+    controls = json.dumps(held["http://hl7.org/fhir/questionnaire-item-control"])
+    assert "check-box" in controls and "multi-select" not in controls
