@@ -28,7 +28,8 @@ bench: $(VENV)/.development  ## what it costs, as ratios to a floor of the same 
 	@for file in bench/*.py; do echo "== $$file"; $(BIN)/python $$file || exit 1; done
 
 clean:  ## remove what the above have made
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis tests/peers/node_modules
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	rm -rf tests/peers/node_modules tests/peers/hapi/target
 
 $(VENV)/bin/python:
 	@echo "Making $(VENV) with $$($(PYTHON) --version)"
@@ -46,7 +47,8 @@ $(VENV)/.development: requirements-dev.txt $(VENV)/.runtime
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt
 	@touch $@
 
-$(VENV)/.peers: tests/peers/package-lock.json | $(VENV)/bin/python
-	@echo "Installing the independent peers (Node packages) for the peer tests"
+$(VENV)/.peers: tests/peers/package-lock.json tests/peers/hapi/pom.xml | $(VENV)/bin/python
+	@echo "Installing the independent peers (Node packages, Java archives) for the peer tests"
 	@cd tests/peers && npm ci --silent --no-audit --no-fund
+	@cd tests/peers/hapi && mvn -q -B -C dependency:copy-dependencies
 	@touch $@

@@ -30,6 +30,8 @@ class Type:
         for check in self.checks:
             check(value, place, run)
         elements = self.elements
+        if elements.keys().isdisjoint(value):  # most values hold plain texts only
+            return
         for key, inner in value.items():
             element = elements.get(key)
             if element is None:
