@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from profiles import r4
@@ -22,6 +22,7 @@ from profiles.value_sets import ValueSet
 
 Test = Callable[[Any, Run], bool]
 _STEP = re.compile(r"(extension|ofType)\('?([^')]*)'?\)|(resolve)\(\)|(\$this)|([A-Za-z]\w*)")
+_PATH = re.compile(rf"({_STEP.pattern})(\.({_STEP.pattern}))*")
 
 
 class Untold(Exception):  # noqa: N818 - it is the answer to a question, not a failure
@@ -69,14 +70,10 @@ def picks(slice_: Node, discriminators: list[Mapping[str, Any]], type_name: str,
 
 def _test(slice_: Node, kind: str, path: str, type_name: str, lookup: Lookup) -> Test:
     spot = _Spot(lambda value, _run: [value], slice_, type_name, pattern=_pattern(slice_))
-    matches = list(_STEP.finditer(path))
-    if (
-        "".join(match.group() for match in matches) != path.replace(".", "").replace(" ", "")
-        and "'" not in path
-    ):
+    if not _PATH.fullmatch(path):
         raise Untold(f"the path {path}")
-    for match in matches:
-        spot = _step(spot, match)
+    for step in _STEP.finditer(path):
+        spot = _step(spot, step)
     match kind:
         case "value" | "pattern":
             return _any(spot, _value_test(spot, lookup))
@@ -99,8 +96,16 @@ def _step(spot: _Spot, match: re.Match[str]) -> _Spot:
         node = spot.node.extension_slice(argument) or Node()
         return _Spot(_extensions(spot.values, argument), node, "Extension")
     if function == "ofType":
-        return spot
+        return _of_type(spot, argument)
     return _child(spot, name)
+
+
+def _of_type(spot: _Spot, code: str) -> _Spot:
+    """One form of a choice that the path has just stepped to."""
+    keys = tuple(key for key in spot.keys if _ends_with(key, frozenset({code})))
+    if spot.owners is None or len(keys) != 1:
+        raise Untold(f"the type {code}")
+    return replace(spot, values=_children(spot.owners, keys), type=code, keys=keys)
 
 
 def _child(spot: _Spot, name: str) -> _Spot:
