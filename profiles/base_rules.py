@@ -98,7 +98,7 @@ class BaseRules:
         if members is None:
             yield checks.unheld_binding_check("")
         else:
-            yield checks.binding_check(members, "", required=binding.strength == "required")
+            yield checks.binding_check(members, "", binding.strength)
 
 
 def constraint_checks(constraints: tuple[Constraint, ...], type_name: str) -> Iterator[Check]:

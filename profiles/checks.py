@@ -9,7 +9,7 @@ from typing import Any
 from profiles.fhirpath import EvaluationError, Predicate
 from profiles.outcome import Severity
 from profiles.place import Place
-from profiles.r4 import Constraint
+from profiles.r4 import Constraint, Strength
 from profiles.references import told_type
 from profiles.registry import Package
 from profiles.rules import Check, Content
@@ -110,15 +110,16 @@ def in_value_set(members: ValueSet) -> Callable[[Any], bool | None]:
     return holds
 
 
-def binding_check(members: ValueSet, profile: str, *, required: bool) -> Check:
+def binding_check(members: ValueSet, profile: str, strength: Strength) -> Check:
     """One coding is in the value set; where that cannot be told, a warning says so.
 
-    For an extensible binding words, and codes of others, may be used when none of the set fits: as nobody
-    here can tell whether one does, that is a warning too.
+    Where the binding is not required words alone may be used; where it is extensible also codes of others,
+    when none of the set fits: as nobody here can tell whether one does, that is a warning.
     """
     holds = in_value_set(members)
-    severity: Severity = "error" if required else "warning"
-    message = f"has no code of the {'required' if required else 'extensible'} value set"
+    severity: Severity = "warning" if strength == "extensible" else "error"
+    required = strength == "required"
+    message = f"has no code of the {strength} value set"
 
     def check(value: Any, place: Place, run: Run) -> None:
         told = holds(value)

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, get_args
 
 from profiles import checks, r4
 from profiles.canonical import FHIR
 from profiles.elements import Node
 from profiles.fhirpath import Predicate, Unsupported, compile_predicate
 from profiles.prose_rules import PROSE_RULES
-from profiles.r4 import Constraint
+from profiles.r4 import Constraint, Strength
 from profiles.registry import Held, Package
 from profiles.rules import Check, Profile
 from profiles.value_sets import ValueSet
 
 _SCHEMA_ENFORCES = frozenset({"ele-1", "ext-1"})
+_MAXIMUM = f"{FHIR}/elementdefinition-maxValueSet"
 _BEST_PRACTICE = f"{FHIR}/elementdefinition-bestpractice"
 _CODED = frozenset({"code", "Coding", "CodeableConcept", "Quantity", "string", "uri", "Age", "Duration"})
 
@@ -84,23 +85,18 @@ class ElementChecks:
         yield from self._constraints(node, type_name, element)
 
     def _binding(self, node: Node, type_name: str, element: r4.Element | None) -> Iterator[Check]:
-        binding = node.definition.get("binding", {})
-        strength, canonical = binding.get("strength"), binding.get("valueSet")
-        if strength not in ("required", "extensible") or type_name not in _CODED:
-            return
-        if _same_binding(element, strength, canonical):
-            return
-        members = self.value_set(canonical) if canonical else None
-        if members is None:
-            self._report.lacks(
-                node.id,
-                f"the value set {canonical} is not held, or cannot be used: its binding is not checked",
-            )
-            yield checks.unheld_binding_check(self._label)
-            return
-        if members.open:
-            self._report.lacks(node.id, f"not every code of {members.url} can be checked: {members.open}")
-        yield checks.binding_check(members, self._label, required=strength == "required")
+        for strength, canonical in _bindings(node, type_name):
+            if type_name not in _CODED or _same_binding(element, strength, canonical):
+                continue
+            members = self.value_set(canonical)
+            if members is None:
+                why = "is not held, or cannot be used: its binding is not checked"
+                self._report.lacks(node.id, f"the value set {canonical} {why}")
+                yield checks.unheld_binding_check(self._label)
+                continue
+            if members.open:
+                self._report.lacks(node.id, f"not every code of {members.url} can be checked: {members.open}")
+            yield checks.binding_check(members, self._label, strength)
 
     def _types(self, node: Node, type_name: str, element: r4.Element | None) -> Iterator[Check]:
         types = [type_ for type_ in node.types() if type_["code"] == type_name]
@@ -186,9 +182,21 @@ def _of_value(rule: Callable[[Any], bool]) -> Predicate:
     return lambda value, _context: rule(value)
 
 
-def _same_binding(element: r4.Element | None, strength: str, canonical: str | None) -> bool:
+def _bindings(node: Node, type_name: str) -> Iterator[tuple[Strength, str]]:
+    """The bindings that are checked: the stated one, and a maximum above it (maxValueSet)."""
+    binding = node.definition.get("binding", {})
+    stated, canonical = binding.get("strength"), binding.get("valueSet")
+    for strength in get_args(Strength):
+        if stated == strength and isinstance(canonical, str):
+            yield strength, canonical
+    for extension in binding.get("extension", ()):
+        if extension.get("url") == _MAXIMUM and "valueCanonical" in extension:
+            yield "required" if type_name == "code" else "maximum", extension["valueCanonical"]
+
+
+def _same_binding(element: r4.Element | None, strength: Strength, canonical: str) -> bool:
     base = element.binding if element else None
-    if base is None or canonical is None:
+    if base is None:
         return False
     return base.strength == strength and base.value_set.partition("|")[0] == canonical.partition("|")[0]
 

@@ -19,7 +19,7 @@ _FILE = Path(__file__).parent / "base" / "r4.json"
 _STRUCTURE = "http://hl7.org/fhir/StructureDefinition/"
 _VALUE_SET = "http://hl7.org/fhir/ValueSet/"
 _ELEMENT = re.compile(
-    r"(\d+)\.\.(\d+|\*) (\S+)(?: =(\S+))?(?: (required|extensible):(\S+))?(?: !(\S+))?"
+    r"(\d+)\.\.(\d+|\*) (\S+)(?: =(\S+))?(?: (required|maximum|extensible):(\S+))?(?: !(\S+))?"
 )  # min, max, types, closed list, strength, value set, constraints
 _TYPE = re.compile(r"(@?[A-Za-z0-9.]+)(?:\(([A-Za-z|]+)\))?(?:\{([A-Za-z|]+)\})?")
 
@@ -49,11 +49,17 @@ class Constraint:
     best_practice: bool
 
 
+Strength = Literal["required", "maximum", "extensible"]
+
+
 @dataclass(frozen=True, slots=True)
 class Binding:
-    """The value set a code should be from, with its version if the definition names one."""
+    """The value set a code should be from, with its version if the definition names one.
 
-    strength: Literal["required", "extensible"]
+    Of strength `maximum` words alone are allowed, but no code outside (maxValueSet on a CodeableConcept).
+    """
+
+    strength: Strength
     value_set: str
 
 
@@ -157,7 +163,7 @@ def _element(name: str, text: str) -> Element:
     binding = None
     if closed or strength:
         canonical = value_set or f"{_VALUE_SET}{closed}|{_base()['fhirVersion']}"
-        binding = Binding("extensible" if strength == "extensible" else "required", canonical)
+        binding = Binding(cast(Strength, strength or "required"), canonical)
     return Element(
         name,
         int(low),

@@ -42,7 +42,7 @@ def check(resource: Any) -> list[Issue]:
 
 
 def _check(resource: Any, location: str, depth: int, every: bool) -> Iterator[Issue]:
-    if not isinstance(resource, Mapping):
+    if not isinstance(resource, dict):
         yield Issue("error", "structure", "a resource must be a JSON object", location)
         return
     name = resource.get("resourceType")
@@ -103,7 +103,7 @@ def inside(node: Mapping[str, Any], type_name: str) -> Iterator[tuple[str, Mappi
         value = node.get(key)
         several = isinstance(value, list)
         for index, item in enumerate(value if isinstance(value, list) else [value]):
-            if isinstance(item, Mapping):
+            if isinstance(item, dict):
                 path = f"{key}[{index}]" if several else key
                 if code == "Resource":
                     yield path, item

@@ -23,7 +23,7 @@ NOT_R4 = (
 )
 ADDED_CODES = {"http://hl7.org/fhir/questionnaire-item-control": {"multi-select"}}
 MAXIMUM = "http://hl7.org/fhir/StructureDefinition/elementdefinition-maxValueSet"
-CHECKED = ("required", "extensible")
+CHECKED = ("required", "maximum", "extensible")
 # Only recommended, and long lists of codes that are others' property: LOINC's, SNOMED CT's, DICOM's.
 LEFT_OUT = (
     "http://hl7.org/fhir/ValueSet/c80-doc-typecodes",
@@ -103,7 +103,7 @@ def binding(element: Json) -> Json:
     """The binding of an element that is checked, {strength, valueSet}; empty when there is none.
 
     A maximum value set above a preferred one is required of a `code`. A CodeableConcept may be words alone,
-    so there it is extensible.
+    so there it is a `maximum`.
     """
     stated = element.get("binding", {})
     strength, canonical = stated.get("strength"), stated.get("valueSet")
@@ -111,7 +111,7 @@ def binding(element: Json) -> Json:
         for extension in stated.get("extension", []):
             if extension["url"] == MAXIMUM:
                 coded = any(type_["code"] == "code" for type_ in element["type"])
-                strength, canonical = "required" if coded else "extensible", extension["valueCanonical"]
+                strength, canonical = "required" if coded else "maximum", extension["valueCanonical"]
     return {"strength": strength, "valueSet": canonical} if canonical and strength in CHECKED else {}
 
 

@@ -92,7 +92,7 @@ def test_a_maximum_value_set_is_required_of_a_code_and_not_of_words() -> None:
     languages = "http://hl7.org/fhir/ValueSet/all-languages"
     assert r4.elements("Patient")["language"].binding == Binding("required", languages)
     assert r4.elements("Attachment")["language"].binding == Binding("required", languages)
-    assert r4.elements("Patient.communication")["language"].binding == Binding("extensible", languages)
+    assert r4.elements("Patient.communication")["language"].binding == Binding("maximum", languages)
 
 
 def test_constraints_stand_on_types_backbones_and_elements() -> None:
