@@ -67,7 +67,7 @@ class Compilation:
         base = self._held.resource.get("baseDefinition", "")
         if base.removeprefix(f"{FHIR}/") == self.profile.type:
             return
-        profile = self._others.profile(base, self._held.package)
+        profile = self._others.usable(base, self._held.package)
         if profile is None:
             self.report.lacks("", f"its base {base} is not held: only what it states itself is checked")
         else:
@@ -176,8 +176,8 @@ class Compilation:
             return None
         if type_name == "Extension" and (profiles := node.type_profiles()):
             url = profiles[0].partition("|")[0]
-            if self._others.profile(profiles[0], self._held.package) is None:
-                other = self._others.profile(url, self._held.package)
+            if self._others.usable(profiles[0], self._held.package) is None:
+                other = self._others.usable(url, self._held.package)
                 how = "not checked" if other is None else f"checked as version {other.version}"
                 self.report.lacks(node.id, f"the extension {profiles[0]} is not held: its content is {how}")
             return lambda value, _run: bool(value.get("url") == url)

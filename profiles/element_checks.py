@@ -44,8 +44,8 @@ class Report:
 class Others(Protocol):
     """What a definition may need of the others that are held."""
 
-    def profile(self, canonical: str, package: Package | None) -> Profile | None:
-        """The compiled profile, or None when it is not held."""
+    def usable(self, canonical: str, package: Package | None) -> Profile | None:
+        """The compiled profile, or None when it is not held or cannot be read."""
         ...
 
     def type_of(self, canonical: str, package: Package | None) -> str | None:
@@ -106,7 +106,7 @@ class ElementChecks:
         urls = [url for type_ in types for url in type_.get("profile", ())]
         if not urls or type_name == "Extension":
             return
-        known = [self._others.profile(url, self.package) for url in urls]
+        known = [self._others.usable(url, self.package) for url in urls]
         for url, profile in zip(urls, known, strict=True):
             if profile is None and url not in _base_profiles(element):
                 self._report.lacks(node.id, f"the profile {url} is not held: it is not checked")

@@ -12,6 +12,7 @@ from profiles.circular import Circular
 from profiles.code_systems import CodeSystem, TerminologyError
 from profiles.compiler import Compilation
 from profiles.element_checks import Report
+from profiles.elements import ProfileError
 from profiles.registry import Definitions, Held, Package
 from profiles.rules import Profile
 from profiles.run import Run, Scope
@@ -27,6 +28,16 @@ def engine(held: Definitions) -> Engine:
     return made
 
 
+def _fill(_found: Held, compilation: Compilation) -> None:
+    try:
+        compilation.fill()
+    except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as fault:
+        why = (
+            str(fault) if isinstance(fault, ProfileError) else f"is not well formed ({type(fault).__name__})"
+        )
+        raise ProfileError(why) from None
+
+
 class Engine:
     """Compiles and keeps; asked by the checks while a resource is being checked (`profiles.run.Judge`)."""
 
@@ -34,9 +45,7 @@ class Engine:
         self.base = BaseRules(self)
         self._find = held.find
         self._held = held
-        self._compiled = Circular[Held, Compilation](
-            lambda found: Compilation(found, self), lambda _found, one: one.fill()
-        )
+        self._compiled = Circular[Held, Compilation](lambda found: Compilation(found, self), _fill)
         self._profiles: dict[tuple[str, Package | None], Profile] = {}  # only what is held, so it is bounded
         self._extensions: dict[str, Profile] = {}
         self._systems: dict[str, CodeSystem] = {}
@@ -53,6 +62,13 @@ class Engine:
         if self._compiled.settled:  # else it may refer to what is not filled yet
             self._profiles[canonical, package] = known
         return known
+
+    def usable(self, canonical: str, package: Package | None = None) -> Profile | None:
+        """As `profile`, with None also for one that cannot be read: nobody can tell what it asks."""
+        try:
+            return self.profile(canonical, package)
+        except ProfileError:
+            return None
 
     def report(self, found: Held) -> Report:
         """How much of a profile is enforced. Raises ProfileError when it cannot be read."""
@@ -71,7 +87,7 @@ class Engine:
         """The definition of an extension; only what is held is kept, as URLs come from senders."""
         known = self._extensions.get(url)
         if known is None and self._held.has_url(url):
-            known = self.profile(url)
+            known = self.usable(url)
             if known is not None and known.type == "Extension":
                 self._extensions[url] = known
         return known
@@ -112,7 +128,7 @@ class Engine:
         A question that comes up again while it is being answered (references in a circle) is answered yes.
         """
         name = resource.get("resourceType")
-        rules = self.profile(profile, package)
+        rules = self.usable(profile, package)
         if rules is None:
             return name == profile.removeprefix(f"{FHIR}/") if profile.startswith(f"{FHIR}/") else None
         if rules.type != name:

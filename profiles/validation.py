@@ -8,7 +8,6 @@ from typing import Any, NamedTuple
 
 from profiles import structure
 from profiles.canonical import FHIR
-from profiles.elements import ProfileError
 from profiles.engine import Engine, engine
 from profiles.outcome import MOST_ISSUES, TOO_MANY, Issue, errors
 from profiles.references import BundleIndex, References
@@ -28,7 +27,7 @@ def validate(resource: Any, profile: str | None = None, held: Definitions | None
     resources inside; one that is not held gives a warning, never silence, and so does what could not be
     checked. Content never makes this raise, and no message repeats a value from it. Rules beyond the
     structure are looked at only when the structure allows it.
-    Raises LookupError when `profile` is not held.
+    Raises LookupError when `profile` is not held, ProfileError when it cannot be read.
     """
     compiled = engine(held or shipped())
     named = _named(compiled, profile) if profile is not None else None
@@ -105,10 +104,7 @@ def _claimed(resource: Mapping[str, Any], compiled: Engine, run: Run) -> Iterato
         if not isinstance(url, str) or url in seen or url.partition("|")[0] == core:
             continue
         seen.add(url)
-        try:
-            found = compiled.profile(url)
-        except ProfileError:
-            found = None
+        found = compiled.usable(url)
         if found is not None:
             yield found
             continue

@@ -7,7 +7,6 @@ import pytest
 import yaml
 
 from profiles import errors, validate
-from profiles.compiler import Compilation
 from profiles.elements import ProfileError
 from profiles.engine import engine
 from profiles.registry import Definitions, Package
@@ -193,6 +192,7 @@ def test_profiles_that_refer_to_each_other_in_a_circle_compile() -> None:
         ({"differential": {"element": []}}, "neither a snapshot nor a differential"),
         ({"type": "Shoe"}, "a type that FHIR R4 does not have"),
         ({"differential": {"element": [{"min": 1}]}}, "an element without id and path"),
+        ({"differential": {"element": [{"id": "Patient.name", "max": "many"}]}}, "not well formed"),
     ],
 )
 def test_what_is_no_definition_is_refused(broken: dict[str, Any], why: str) -> None:
@@ -200,6 +200,6 @@ def test_what_is_no_definition_is_refused(broken: dict[str, Any], why: str) -> N
     found = definitions.find(URL)
     assert found is not None
     with pytest.raises(ProfileError, match=why):
-        Compilation(found, engine(definitions))
+        engine(definitions).report(found)
     claimed = validate({"resourceType": "Patient", "meta": {"profile": [URL]}}, held=definitions)
     assert [(issue.severity, issue.code) for issue in claimed] == [("warning", "not-supported")]
