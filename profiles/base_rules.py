@@ -19,7 +19,6 @@ from profiles.r4 import Constraint
 from profiles.rules import Check, Element, Profile, Type
 from profiles.value_sets import ValueSet
 
-_RESOURCES = frozenset({"Resource", "DomainResource"})  # checked on their own
 _SAID_ELSEWHERE = frozenset({"dom-2"})  # by `profiles.structure`, which goes into contained resources
 _INTEGERS = frozenset({"integer", "positiveInt", "unsignedInt"})
 
@@ -65,8 +64,8 @@ class BaseRules:
 
     def _elements(self, owner: str) -> Iterator[tuple[str, Element]]:
         for key, (element, type_) in r4.by_key(owner).items():
-            if type_.code in _RESOURCES:
-                continue
+            if type_.code in r4.ANY_RESOURCE:
+                continue  # checked on its own
             name = element.shown()[key]
             found = tuple(self._checks(owner, element, type_))
             if type_.code not in r4.primitives():

@@ -167,6 +167,21 @@ def target_check(
     return check
 
 
+def resource_check(
+    types: frozenset[str], profiles: tuple[str, ...], package: Package | None, profile: str
+) -> Check:
+    """A resource inside another one is of one of `types`, and has one of `profiles` where there are any."""
+    message = f"must be a {' or '.join(sorted(types))}"
+
+    def check(value: Any, place: Place, run: Run) -> None:
+        if value.get("resourceType") not in types:
+            run.add("error", "structure", message, place, profile)
+        elif profiles and all(run.conforms(value, one, package) is False for one in profiles):
+            run.add("error", "structure", "has none of the profiles that are allowed here", place, profile)
+
+    return check
+
+
 def constraint_check(constraint: Constraint, holds: Predicate, profile: str) -> Check:
     """A constraint holds; one that cannot be evaluated on this value gives a warning, never silence."""
     key, human = constraint.key, constraint.human

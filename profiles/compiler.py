@@ -96,7 +96,7 @@ class Compilation:
     def _rule(self, node: Node, element: r4.Element) -> Rule:
         definition = node.definition
         allowed = _allowed(node, element)
-        contents = {key: self._content(node, type_.code, element) for key, type_ in allowed.items()}
+        contents = {key: self._content(node, _type(node, type_), element) for key, type_ in allowed.items()}
         if reference := definition.get("contentReference"):
             self._refer(contents, reference)
         required = self._choice_slices(node, element, contents) if element.choice else frozenset()
@@ -111,7 +111,7 @@ class Compilation:
             min=0 if low == element.min else low,
             max=None if high == element.max else high,
             contents=contents,
-            slicing=None if element.choice else self._slicing(node, element.types[0].code),
+            slicing=None if element.choice else self._slicing(node, _type(node, element.types[0])),
             required=required,
         )
 
@@ -204,6 +204,12 @@ def _allowed(node: Node, element: r4.Element) -> dict[str, r4.Type]:
     """The JSON names that the definition leaves, each with its type."""
     codes = node.codes()
     return {key: t for key, t in element.keys().items() if not element.choice or not codes or t.code in codes}
+
+
+def _type(node: Node, type_: r4.Type) -> str:
+    """The type of a value: where R4 takes any resource, the one that the definition states."""
+    codes = node.codes()
+    return next(iter(codes)) if type_.code in r4.ANY_RESOURCE and len(codes) == 1 else type_.code
 
 
 def _with_choices(node: Node, owner: str) -> dict[str, Node]:

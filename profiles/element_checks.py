@@ -99,6 +99,9 @@ class ElementChecks:
             yield checks.binding_check(members, self._label, strength)
 
     def _types(self, node: Node, type_name: str, element: r4.Element | None) -> Iterator[Check]:
+        if element and element.types[0].code in r4.ANY_RESOURCE:
+            yield from self._resources(node)
+            return
         types = [type_ for type_ in node.types() if type_["code"] == type_name]
         targets = [url for type_ in types for url in type_.get("targetProfile", ())]
         if type_name == "Reference" and targets:
@@ -115,6 +118,15 @@ class ElementChecks:
             yield contents[0].apply
         elif len(contents) == len(urls):
             yield checks.any_of_check(contents, self._label)
+
+    def _resources(self, node: Node) -> Iterator[Check]:
+        """Which resources may stand in an element that R4 leaves open (`Bundle.entry.resource`)."""
+        if types := node.codes() - r4.ANY_RESOURCE:
+            profiles = node.type_profiles()
+            for url in profiles:
+                if self._others.type_of(url, self.package) is None:
+                    self._report.lacks(node.id, f"the profile {url} is not held: it is not checked")
+            yield checks.resource_check(types, profiles, self.package, self._label)
 
     def _targets(self, node: Node, targets: list[str], element: r4.Element | None) -> Iterator[Check]:
         types = {url: self._others.type_of(url, self.package) for url in targets}

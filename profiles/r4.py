@@ -49,6 +49,7 @@ class Constraint:
     best_practice: bool
 
 
+ANY_RESOURCE = frozenset({"Resource", "DomainResource"})  # the types of elements that hold resources
 Strength = Literal["required", "maximum", "extensible"]
 
 

@@ -10,6 +10,7 @@ from profiles import structure
 from profiles.canonical import FHIR
 from profiles.engine import Engine, engine
 from profiles.outcome import MOST_ISSUES, TOO_MANY, Issue, errors
+from profiles.place import Place
 from profiles.references import BundleIndex, References
 from profiles.registry import Definitions, shipped
 from profiles.rules import Profile
@@ -86,9 +87,9 @@ def _named(compiled: Engine, profile: str) -> Profile:
 def _check(item: _Item, compiled: Engine, named: Profile | None) -> list[Issue]:
     resource, name = item.resource, item.resource["resourceType"]
     run = Run(resource, item.scope)
-    place = (None, item.location, -1)
+    place: Place = (None, item.location, -1)
     compiled.base.type(name).apply(resource, place, run)
-    for rules in [named] if named else _claimed(resource, compiled, run):
+    for rules in [named] if named else _claimed(resource, compiled, place, run):
         if rules.type == name:
             rules.content.apply(resource, place, run)
         else:
@@ -96,7 +97,7 @@ def _check(item: _Item, compiled: Engine, named: Profile | None) -> list[Issue]:
     return run.issues
 
 
-def _claimed(resource: Mapping[str, Any], compiled: Engine, run: Run) -> Iterator[Profile]:
+def _claimed(resource: Mapping[str, Any], compiled: Engine, place: Place, run: Run) -> Iterator[Profile]:
     """The profiles that `meta.profile` names; notes which of them nobody here can check."""
     core = f"{FHIR}/{resource['resourceType']}"  # R4 itself, which is always checked
     seen: set[str] = set()
@@ -108,9 +109,8 @@ def _claimed(resource: Mapping[str, Any], compiled: Engine, run: Run) -> Iterato
         if found is not None:
             yield found
             continue
-        above = (None, resource["resourceType"], -1)
         message = "this profile is not held here, so it was not checked"
-        run.add("warning", "not-supported", message, ((above, "meta", -1), "profile", index))
+        run.add("warning", "not-supported", message, ((place, "meta", -1), "profile", index))
 
 
 def _resources(resource: Mapping[str, Any], compiled: Engine) -> Iterator[_Item]:

@@ -18,6 +18,7 @@ LEAST: dict[str, dict[str, Any]] = {
     "Patient": {},
     "Observation": {"status": "final", "code": {"text": "x"}},
     "Questionnaire": {"status": "draft"},
+    "Bundle": {"type": "collection"},
 }
 URL = "http://example.com/profile"
 
@@ -164,6 +165,15 @@ def test_a_resource_in_a_bundle_is_checked_by_what_it_claims_and_by_what_refers_
     assert errors(validate(bundle({**second, "description": "named"}), held=definitions)) == []
     found = errors(validate(bundle(second), held=definitions))
     assert [issue.expression for issue in found] == ["Bundle.entry[0].resource.focus"]
+
+
+def test_a_claim_that_nobody_can_check_is_told_where_it_stands() -> None:
+    patient = {"resourceType": "Patient", "meta": {"profile": ["http://example.com/unheld"]}}
+    entry = {"fullUrl": "http://example.com/Patient/1", "resource": patient}
+    found = validate({"resourceType": "Bundle", "type": "collection", "entry": [entry]})
+    assert [(one.severity, one.expression) for one in found] == [
+        ("warning", "Bundle.entry[0].resource.meta.profile[0]")
+    ]
 
 
 def test_profiles_that_refer_to_each_other_in_a_circle_compile() -> None:
