@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 from profiles import r4
@@ -34,6 +34,8 @@ class Lookup(Protocol):
 
     def value_set(self, canonical: str) -> ValueSet | None: ...
 
+    def type_of(self, profile: str) -> str | None: ...
+
     package: Package | None
 
 
@@ -46,8 +48,8 @@ class _Spot:
     type: str
     resolved: bool = False
     pattern: Any = None  # what a pattern further up says of this spot
-    keys: tuple[str, ...] = ()  # the JSON names of the last element, with its owner's values in `owners`
-    owners: Callable[[Any, Run], list[Any]] | None = None
+    forms: Mapping[str, str] = field(default_factory=dict)  # JSON names of the last element with their types
+    owners: Callable[[Any, Run], list[Any]] | None = None  # the values that it stands in
 
 
 def picks(slice_: Node, discriminators: list[Mapping[str, Any]], type_name: str, lookup: Lookup) -> Test:
@@ -80,7 +82,7 @@ def _test(slice_: Node, kind: str, path: str, type_name: str, lookup: Lookup) ->
         case "exists":
             return _exists_test(spot)
         case "type":
-            return _type_test(spot)
+            return _type_test(spot, lookup)
         case "profile":
             return _profile_test(spot, lookup)
     raise Untold(f"a discriminator of kind {kind}")
@@ -102,10 +104,10 @@ def _step(spot: _Spot, match: re.Match[str]) -> _Spot:
 
 def _of_type(spot: _Spot, code: str) -> _Spot:
     """One form of a choice that the path has just stepped to."""
-    keys = tuple(key for key in spot.keys if _ends_with(key, frozenset({code})))
-    if spot.owners is None or len(keys) != 1:
+    forms = {key: type_ for key, type_ in spot.forms.items() if type_ == code}
+    if spot.owners is None or not forms:
         raise Untold(f"the type {code}")
-    return replace(spot, values=_children(spot.owners, keys), type=code, keys=keys)
+    return replace(spot, values=_children(spot.owners, tuple(forms)), type=code, forms=forms)
 
 
 def _child(spot: _Spot, name: str) -> _Spot:
@@ -113,7 +115,7 @@ def _child(spot: _Spot, name: str) -> _Spot:
     element = table.get(name) or table.get(f"{name}[x]")
     if element is None:
         raise Untold(f"the path step {name}")
-    keys = tuple(element.keys())
+    forms = {key: type_.code for key, type_ in element.keys().items()}
     node = spot.node.children.get(element.name, Node())
     codes = node.codes()
     types = [type_.code for type_ in element.types if not codes or type_.code in codes]
@@ -122,11 +124,11 @@ def _child(spot: _Spot, name: str) -> _Spot:
         pattern = pattern[0] if len(pattern) == 1 else None
     said = _pattern(node)
     return _Spot(
-        _children(spot.values, keys),
+        _children(spot.values, tuple(forms)),
         node,
         types[0] if len(types) == 1 else "Element",
         pattern=pattern if said is None else said,
-        keys=keys,
+        forms=forms,
         owners=spot.values,
     )
 
@@ -211,9 +213,9 @@ def _below(node: Node) -> dict[str, Callable[[Any], bool]]:
     """What the elements below fix, where the element itself fixes nothing."""
     found: dict[str, Callable[[Any], bool]] = {}
     for name, child in node.children.items():
-        pattern = _pattern(child)
-        if pattern is not None:
-            found[name] = matcher(pattern)
+        if said := child.value("pattern") or child.value("fixed"):
+            form = said[0].removeprefix("pattern").removeprefix("fixed")
+            found[name.replace("[x]", form)] = matcher(said[1])
         elif parts := _below(child):
             found[name] = _all_parts(parts)
     return found
@@ -241,25 +243,22 @@ def _exists_test(spot: _Spot) -> Test:
     raise Untold("whether it exists")
 
 
-def _type_test(spot: _Spot) -> Test:
+def _type_test(spot: _Spot, lookup: Lookup) -> Test:
     codes = spot.node.codes()
     if not codes:
         raise Untold("its type")
     values = spot.values
     if spot.resolved:
-        targets = frozenset(
-            url.rpartition("/")[2] for t in spot.node.types() for url in t.get("targetProfile", ())
-        )
+        urls = [url for type_ in spot.node.types() for url in type_.get("targetProfile", ())]
+        targets = frozenset(lookup.type_of(url) for url in urls)
+        if not targets or None in targets:
+            raise Untold("the type of what it refers to")
         return lambda value, run: any(_type_of(target) in targets for target in values(value, run))
-    if spot.owners is not None and len(spot.keys) > 1:
+    if spot.owners is not None and len(spot.forms) > 1:
         owners = spot.owners
-        allowed = [key for key in spot.keys if _ends_with(key, codes)]
+        allowed = [key for key, code in spot.forms.items() if code in codes]
         return lambda value, run: any(key in owner for owner in owners(value, run) for key in allowed)
     return lambda value, run: any(_type_of(item) in codes for item in values(value, run))
-
-
-def _ends_with(key: str, codes: frozenset[str]) -> bool:
-    return any(key.endswith(code[0].upper() + code[1:]) for code in codes)
 
 
 def _type_of(value: Any) -> str | None:

@@ -72,6 +72,10 @@ class ElementChecks:
         """The value set as this definition's package means it."""
         return self._others.value_set(canonical, self.package)
 
+    def type_of(self, profile: str) -> str | None:
+        """The type a profile is for, as this definition's package means it."""
+        return self._others.type_of(profile, self.package)
+
     def of(self, node: Node, type_name: str, element: r4.Element | None) -> Iterator[Check]:
         """The checks of one value of `type_name`; what R4 says of `element` itself is not repeated."""
         for key, value in node.definition.items():
@@ -124,12 +128,12 @@ class ElementChecks:
         if types := node.codes() - r4.ANY_RESOURCE:
             profiles = node.type_profiles()
             for url in profiles:
-                if self._others.type_of(url, self.package) is None:
+                if self.type_of(url) is None:
                     self._report.lacks(node.id, f"the profile {url} is not held: it is not checked")
             yield checks.resource_check(types, profiles, self.package, self._label)
 
     def _targets(self, node: Node, targets: list[str], element: r4.Element | None) -> Iterator[Check]:
-        types = {url: self._others.type_of(url, self.package) for url in targets}
+        types = {url: self.type_of(url) for url in targets}
         for url, told in types.items():
             if told is None:
                 self._report.lacks(
