@@ -57,6 +57,9 @@ class Compilation:
         if not has_snapshot(self._held.resource):
             found = [*self._base(), *found]  # a differential says only what it changes
         content.checks = tuple(found)
+        for kind, expression in self.profile.context:
+            if kind != "element":
+                self.report.lacks("", f"whether it stands in {expression} ({kind}) is not checked")
         if "contextInvariant" in self._held.resource:
             self.report.lacks("", "what its context must fulfil (contextInvariant) is not checked")
         if type_name == "Extension":

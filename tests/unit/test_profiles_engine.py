@@ -167,6 +167,58 @@ def test_a_resource_in_a_bundle_is_checked_by_what_it_claims_and_by_what_refers_
     assert [issue.expression for issue in found] == ["Bundle.entry[0].resource.focus"]
 
 
+NICKNAME = "http://example.com/nickname"
+
+
+def nickname(context: str = "Patient.name", kind: str = "element", modifier: bool = False) -> Definitions:
+    elements: list[dict[str, Any]] = [
+        {"id": "Extension", "path": "Extension", "isModifier": modifier},
+        {"id": "Extension.value[x]", "path": "Extension.value[x]", "min": 1, "type": [{"code": "string"}]},
+    ]
+    contexts = [{"type": kind, "expression": context}]
+    return held(definition(NICKNAME, "Extension", elements, kind="complex-type", context=contexts))
+
+
+@pytest.mark.parametrize(
+    ("patient", "expected"),
+    [
+        ({"name": [{"extension": [{"url": NICKNAME, "valueString": "x"}]}]}, None),
+        ({"extension": [{"url": NICKNAME, "valueString": "x"}]}, ("extension", "Patient.extension[0]")),
+        (
+            {"contact": [{"name": {"extension": [{"url": NICKNAME, "valueString": "x"}]}}]},
+            ("extension", "Patient.contact[0].name.extension[0]"),
+        ),
+        (
+            {"name": [{"extension": [{"url": NICKNAME, "valueCode": "x"}]}]},
+            ("structure", "Patient.name[0].extension[0].value"),
+        ),
+    ],
+)
+def test_an_extension_stands_where_its_context_says_and_holds_what_it_says(
+    patient: dict[str, Any], expected: tuple[str, str] | None
+) -> None:
+    found = errors(validate({"resourceType": "Patient", **patient}, held=nickname()))
+    assert [(one.code, one.expression) for one in found] == ([expected] if expected else [])
+
+
+def test_a_modifier_extension_is_one_wherever_it_stands() -> None:
+    def told(name: str, modifier: bool) -> list[str]:
+        patient = {"resourceType": "Patient", name: [{"url": NICKNAME, "valueString": "x"}]}
+        found = validate(patient, held=nickname("Patient", modifier=modifier))
+        return [one.code for one in errors(found)]
+
+    assert told("modifierExtension", modifier=True) == told("extension", modifier=False) == []
+    assert told("modifierExtension", modifier=False) == told("extension", modifier=True) == ["extension"]
+
+
+def test_a_context_that_is_no_element_is_said_not_to_be_checked() -> None:
+    definitions = nickname("Patient.name.where(use = 'official')", kind="fhirpath")
+    found = definitions.find(NICKNAME)
+    assert found is not None
+    (sentence,) = engine(definitions).report(found).not_supported
+    assert "is not checked" in sentence
+
+
 def test_a_claim_that_nobody_can_check_is_told_where_it_stands() -> None:
     patient = {"resourceType": "Patient", "meta": {"profile": ["http://example.com/unheld"]}}
     entry = {"fullUrl": "http://example.com/Patient/1", "resource": patient}
