@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from profiles import r4
-from profiles.canonical import FHIR
 from profiles.discriminators import Untold, picks
 from profiles.element_checks import ElementChecks, Others, Report
 from profiles.elements import Node, ProfileError, has_snapshot, tree
@@ -68,7 +67,7 @@ class Compilation:
 
     def _base(self) -> Iterator[Check]:
         base = self._held.resource.get("baseDefinition", "")
-        if base.removeprefix(f"{FHIR}/") == self.profile.type:
+        if r4.core_type(base) == self.profile.type:
             return
         profile = self._others.usable(base, self._held.package)
         if profile is None:

@@ -12,7 +12,6 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 from profiles import r4
-from profiles.canonical import FHIR
 from profiles.checks import in_value_set, matcher
 from profiles.elements import Node
 from profiles.references import told_type
@@ -275,13 +274,12 @@ def _profile_test(spot: _Spot, lookup: Lookup) -> Test:
     if not urls:
         raise Untold("its profile")
     values, package = spot.values, lookup.package
-    core = frozenset(url.removeprefix(f"{FHIR}/") for url in urls if url.startswith(f"{FHIR}/"))
 
     def picked(value: Any, run: Run) -> bool:
         for item in values(value, run):
             if "resourceType" not in item:
                 continue  # the target is not at hand, so nothing tells what it is
-            if item["resourceType"] in core or any(run.conforms(item, url, package) for url in urls):
+            if any(run.conforms(item, url, package) for url in urls):
                 return True
         return False
 

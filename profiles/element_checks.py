@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Any, Protocol, get_args
 
 from profiles import checks, r4
@@ -140,7 +141,7 @@ class ElementChecks:
                     node.id, f"the target profile {url} is not held: the target is not checked"
                 )
         names = frozenset(name for name in types.values() if name)
-        profiled = any(not url.startswith(f"{FHIR}/") for url in targets)
+        profiled = any(r4.core_type(url) is None for url in targets)
         base = {name for type_ in (element.types if element else ()) for name in type_.targets}
         if (
             len(names) == 0
@@ -156,7 +157,7 @@ class ElementChecks:
             yield checks.length_check(limit, self._label)
         low, high = node.value("minValue"), node.value("maxValue")
         numbers = [found[1] for found in (low, high) if found]
-        if numbers and all(isinstance(number, int | float) for number in numbers):
+        if numbers and all(isinstance(number, int | float | Decimal) for number in numbers):
             yield checks.range_check(low and low[1], high and high[1], self._label)
         elif numbers:
             self._report.lacks(node.id, "limits on what is not a number are not checked")

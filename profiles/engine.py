@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from profiles import r4
 from profiles.base_rules import BaseRules
-from profiles.canonical import FHIR, PROFILE_TYPES
+from profiles.canonical import PROFILE_TYPES
 from profiles.checks import in_value_set
 from profiles.circular import Circular
 from profiles.code_systems import CodeSystem, TerminologyError
 from profiles.compiler import Compilation
 from profiles.element_checks import Report
 from profiles.elements import ProfileError
+from profiles.outcome import errors
 from profiles.registry import Definitions, Held, Package
 from profiles.rules import Profile
 from profiles.run import Run, Scope
@@ -78,8 +80,7 @@ class Engine:
         """The resource type a profile is for."""
         found = self._find(canonical, package)
         if found is None:
-            url = canonical.partition("|")[0]
-            return url.removeprefix(f"{FHIR}/") if url.startswith(f"{FHIR}/") else PROFILE_TYPES.get(url)
+            return r4.core_type(canonical) or PROFILE_TYPES.get(canonical.partition("|")[0])
         type_name: str = found.resource.get("type", "")
         return type_name
 
@@ -130,7 +131,8 @@ class Engine:
         name = resource.get("resourceType")
         rules = self.usable(profile, package)
         if rules is None:
-            return name == profile.removeprefix(f"{FHIR}/") if profile.startswith(f"{FHIR}/") else None
+            core = r4.core_type(profile)
+            return None if core is None else core == name or core in r4.ANY_RESOURCE
         if rules.type != name:
             return False
         key = (id(resource), rules.url)
@@ -139,7 +141,7 @@ class Engine:
             scope.known[key] = True
             inner = Run(resource, scope.beside(resource))
             rules.content.apply(resource, (None, str(name), -1), inner)
-            known = scope.known[key] = not any(issue.severity == "error" for issue in inner.issues)
+            known = scope.known[key] = not errors(inner.issues)
         return known
 
     def member(self, value: Any, canonical: str) -> bool | None:

@@ -106,9 +106,12 @@ class Grammar:
 
 
 @dataclass(frozen=True, slots=True)
-class _AnyOf:
+class _Several:
+    """Several together: `verdict` says whether any of them or all must have a code."""
+
     parts: tuple[Members, ...]
     cost: int
+    verdict: Callable[[Iterable[bool | None]], bool | None]
 
     @property
     def open(self) -> str:
@@ -119,30 +122,10 @@ class _AnyOf:
         return next((part.lacks for part in self.parts if part.lacks), "")
 
     def has(self, system: str, code: str) -> bool | None:
-        return _any(part.has(system, code) for part in self.parts)
+        return self.verdict(part.has(system, code) for part in self.parts)
 
     def has_code(self, code: str) -> bool | None:
-        return _any(part.has_code(code) for part in self.parts)
-
-
-@dataclass(frozen=True, slots=True)
-class _AllOf:
-    parts: tuple[Members, ...]
-    cost: int
-
-    @property
-    def open(self) -> str:
-        return next(part.open for part in self.parts if part.open)
-
-    @property
-    def lacks(self) -> str:
-        return next((part.lacks for part in self.parts if part.lacks), "")
-
-    def has(self, system: str, code: str) -> bool | None:
-        return _all(part.has(system, code) for part in self.parts)
-
-    def has_code(self, code: str) -> bool | None:
-        return _all(part.has_code(code) for part in self.parts)
+        return self.verdict(part.has_code(code) for part in self.parts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,7 +203,7 @@ def any_of(parts: Iterable[Members]) -> Members:
         rest.append(Partly(partly[0].open, _frozen(listed), systems))
     elif listed or not rest:
         rest.append(Listed(_frozen(listed)))
-    return rest[0] if len(rest) == 1 else _AnyOf(tuple(rest), _width(rest))
+    return rest[0] if len(rest) == 1 else _Several(tuple(rest), _width(rest), _any)
 
 
 def all_of(parts: Iterable[Members]) -> Members:
@@ -232,7 +215,7 @@ def all_of(parts: Iterable[Members]) -> Members:
     if not others:
         return first
     together = [first, *others]
-    return _chosen(first, others) or _AllOf(tuple(together), _width(together))
+    return _chosen(first, others) or _Several(tuple(together), _width(together), _all)
 
 
 def without(members: Members, excluded: Members) -> Members:
@@ -272,21 +255,20 @@ def _chosen(members: Members, conditions: list[Members]) -> Members | None:
     return Listed(_frozen(kept))
 
 
-def _any(answers: Iterator[bool | None]) -> bool | None:
-    verdict: bool | None = False
-    for answer in answers:
-        if answer:
-            return True
-        if answer is None:
-            verdict = None
-    return verdict
+def _any(answers: Iterable[bool | None]) -> bool | None:
+    return _until(True, answers)
 
 
-def _all(answers: Iterator[bool | None]) -> bool | None:
-    verdict: bool | None = True
+def _all(answers: Iterable[bool | None]) -> bool | None:
+    return _until(False, answers)
+
+
+def _until(decided: bool, answers: Iterable[bool | None]) -> bool | None:
+    """The first that decides, None when none does and one cannot tell, else the contrary."""
+    verdict: bool | None = not decided
     for answer in answers:
-        if answer is False:
-            return False
+        if answer is decided:
+            return decided
         if answer is None:
             verdict = None
     return verdict

@@ -112,6 +112,13 @@ def type_names() -> frozenset[str]:
     return frozenset(_base()["types"]) | frozenset(_base()["primitives"])
 
 
+def core_type(canonical: str) -> str | None:
+    """The type whose own definition a canonical URL names (`.../StructureDefinition/Patient|4.0.1`)."""
+    url = canonical.partition("|")[0]
+    name = url.removeprefix(_STRUCTURE)
+    return name if name != url and name in type_names() else None
+
+
 def primitives() -> Mapping[str, str]:
     """The primitive types with HL7's regular expression for each (empty for xhtml)."""
     table: Mapping[str, str] = _base()["primitives"]

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 from profiles.fhirpath import Context
-from profiles.outcome import MOST_ISSUES, TOO_MANY, Issue, Severity
+from profiles.outcome import MOST_ISSUES, TOO_MANY, Issue, Severity, errors
 from profiles.place import Place, expression
 from profiles.references import References
 from profiles.registry import Package
@@ -89,6 +89,16 @@ class Run:
             conforms_to=scope.conforms,
             root_memo=scope.memo,
         )
+
+    def allows(self, check: Callable[[Any, Place, Run], None], value: Any, place: Place) -> bool:
+        """Whether a value passes without an error. Nothing of it is noted, nor counted among what is."""
+        issues, left = self.issues, self._left
+        self.issues, self._left = [], {}
+        try:
+            check(value, place, self)
+            return not errors(self.issues)
+        finally:
+            self.issues, self._left = issues, left
 
     def add(
         self,

@@ -6,8 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any, NamedTuple
 
-from profiles import structure
-from profiles.canonical import FHIR
+from profiles import r4, structure
 from profiles.engine import Engine, engine
 from profiles.outcome import MOST_ISSUES, TOO_MANY, Issue, errors
 from profiles.place import Place
@@ -99,10 +98,10 @@ def _check(item: _Item, compiled: Engine, named: Profile | None) -> list[Issue]:
 
 def _claimed(resource: Mapping[str, Any], compiled: Engine, place: Place, run: Run) -> Iterator[Profile]:
     """The profiles that `meta.profile` names; notes which of them nobody here can check."""
-    core = f"{FHIR}/{resource['resourceType']}"  # R4 itself, which is always checked
+    name = resource["resourceType"]  # R4's own definition of it, which is always checked, may be claimed too
     seen: set[str] = set()
     for index, url in enumerate(resource.get("meta", {}).get("profile", ())):
-        if not isinstance(url, str) or url in seen or url.partition("|")[0] == core:
+        if not isinstance(url, str) or url in seen or r4.core_type(url) == name:
             continue
         seen.add(url)
         found = compiled.usable(url)

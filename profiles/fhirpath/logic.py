@@ -30,31 +30,29 @@ def chain(tree: Tree, sign: str) -> list[Tree]:
 
 
 def every_one(truths: Sequence[Truth]) -> Truth:
-    def every(this: Any, env: Context) -> bool | None:
-        result: bool | None = True
-        for truth in truths:
-            found = truth(this, env)
-            if found is False:
-                return False
-            if found is None:
-                result = None
-        return result
-
-    return every
+    """`and` over all of them."""
+    return _until(False, truths)
 
 
 def any_one(truths: Sequence[Truth]) -> Truth:
-    def some(this: Any, env: Context) -> bool | None:
-        result: bool | None = False
+    """`or` over all of them."""
+    return _until(True, truths)
+
+
+def _until(decided: bool, truths: Sequence[Truth]) -> Truth:
+    """The first that decides, empty when none does and one is empty, else the contrary."""
+
+    def told(this: Any, env: Context) -> bool | None:
+        result: bool | None = not decided
         for truth in truths:
             found = truth(this, env)
-            if found is True:
-                return True
+            if found is decided:
+                return decided
             if found is None:
                 result = None
         return result
 
-    return some
+    return told
 
 
 def implication(left: Truth, right: Truth) -> Truth:

@@ -228,6 +228,32 @@ def test_a_claim_that_nobody_can_check_is_told_where_it_stands() -> None:
     ]
 
 
+def test_what_was_only_tried_does_not_crowd_out_what_is_wrong() -> None:
+    case = next(case for case in CASES if case["says"] == "a value has one of two profiles")
+    mails = [{"system": "email", "value": "a"}] * 150
+    assert errors(validate(resource(case, {"telecom": mails}), URL, of_case(case))) == []
+    wrong = resource(case, {"telecom": [*mails, {"system": "fax", "value": "1"}]})
+    assert [one.expression for one in errors(validate(wrong, URL, of_case(case)))] == ["Patient.telecom[150]"]
+
+
+def test_a_definition_of_r4_may_be_named_with_its_version() -> None:
+    core = "http://hl7.org/fhir/StructureDefinition/Patient|4.0.1"
+    patient = {
+        "id": "Task.for",
+        "path": "Task.for",
+        "type": [{"code": "Reference", "targetProfile": [core, URL]}],
+    }
+    definitions = held(
+        definition(URL, "Device", [{"id": "Device", "path": "Device"}]),
+        definition(f"{URL}-2", "Task", [patient], baseDefinition=core.replace("Patient", "Task")),
+    )
+    found = definitions.find(f"{URL}-2")
+    assert found is not None and engine(definitions).report(found).not_supported == []
+    task = {"resourceType": "Task", "status": "draft", "intent": "order", "for": {"reference": "#p"}}
+    task["contained"] = [{"resourceType": "Patient", "id": "p"}]
+    assert errors(validate(task, f"{URL}-2", definitions)) == []
+
+
 def test_profiles_that_refer_to_each_other_in_a_circle_compile() -> None:
     def one(url: str, other: str) -> dict[str, Any]:
         telecom = {"code": "ContactPoint", "profile": [other]}
