@@ -28,13 +28,15 @@ from gateway import (
 from gateway.assertion import TokenError, read_form
 from gateway.authenticate import NO_STORE, Caller, TokenServer
 from gateway.capability import capability_statement
-from gateway.directory import organization_resource
+from gateway.directory import Entry, organization_resource
 from gateway.errors import Refused, not_found, refuse
 from gateway.exchange import Answer, Exchange
 from gateway.http import (
     Guard,
     answer_errors,
     fhir_response,
+    idempotency_key,
+    insufficient_scope,
     json_response,
     request_id,
     require_json,
@@ -170,7 +172,7 @@ class _Face:
             request.path_params["id"],
             wanted,
             request.headers.get("if-match"),
-            _idempotency_key(request),
+            idempotency_key(request),
         )
         return _answer(found)
 
@@ -179,7 +181,7 @@ class _Face:
         ask = self._partner(request, "Procedure", "c")
         require_json(request)
         wanted = fhir_json.resource(await request.body(), "Procedure")
-        made = await run_in_threadpool(self._exchange.add_procedure, ask, wanted, _idempotency_key(request))
+        made = await run_in_threadpool(self._exchange.add_procedure, ask, wanted, idempotency_key(request))
         return _answer(made, self._identity.fhir_base)
 
     async def organization(self, request: Request) -> Response:
@@ -196,17 +198,12 @@ class _Face:
         ask = self._partner(request, "Subscription", "c")
         require_json(request)
         wanted = fhir_json.resource(await request.body(), "Subscription")
-        peer = self._node.peer(ask.agent)
-        if peer is None:
-            raise not_found()
-        endpoint = notification.wanted_endpoint(wanted, peer.address, self._node.definitions)
+        address = self._peer(ask).address
+        endpoint = notification.wanted_endpoint(wanted, address, self._node.definitions)
 
         def step() -> tuple[subscriptions.Subscription, bool]:
             with self._node.store.work() as work:
-                made, new = subscriptions.subscribe(work, ask.identity.organization, ask.agent, endpoint)
-                if new:
-                    notify.shake_hands(work, made)
-                return made, new
+                return notify.subscribe(work, ask.identity.organization, ask.agent, endpoint)
 
         made, new = await run_in_threadpool(step)
         location = f"{self._identity.fhir_base}/Subscription/{made.id}"
@@ -219,15 +216,7 @@ class _Face:
         if request.query_params:
             raise refuse(400, "not-supported", "Search parameters are not known here; you see your own.")
         found = await run_in_threadpool(self._own_subscriptions, ask)
-        entries = [
-            {
-                "fullUrl": f"{self._identity.fhir_base}/Subscription/{one.id}",
-                "resource": notification.subscription_resource(one),
-            }
-            for one in found
-        ]
-        bundle = {"resourceType": "Bundle", "type": "searchset", "total": len(entries)}
-        return fhir_response(bundle | ({"entry": entries} if entries else {}))
+        return fhir_response(notification.searchset(found, self._identity.fhir_base))
 
     async def read_subscription(self, request: Request) -> Response:
         """One of this partner's own Subscriptions."""
@@ -242,10 +231,7 @@ class _Face:
         ask = self._partner(request, "Bundle", "c")
         require_json(request)
         bundle = fhir_json.resource(await request.body(), "Bundle")
-        peer = self._node.peer(ask.agent)
-        if peer is None:
-            raise not_found()
-        events = notification.read_bundle(bundle, peer.fhir_base, self._node.definitions)
+        events = notification.read_bundle(bundle, self._peer(ask).fhir_base, self._node.definitions)
         await run_in_threadpool(self._exchange.learn, ask, events)
         return Response(status_code=200, headers={"Cache-Control": "no-store"})
 
@@ -259,7 +245,7 @@ class _Face:
             raise not_found()
         for letter, resource_type in (("c", "ServiceRequest"), ("u", "Task")):
             if not scopes.grants(caller.scopes, resource_type, letter):
-                raise _insufficient(resource_type, letter)
+                raise insufficient_scope(resource_type, letter)
         body = await request.body()
         done = await run_in_threadpool(
             self._exchange.hand_in,
@@ -278,7 +264,7 @@ class _Face:
         if caller.organization is not None:
             raise not_found()
         if not scopes.grants(caller.scopes, "Consent", "c"):
-            raise _insufficient("Consent", "c")
+            raise insufficient_scope("Consent", "c")
         require_json(request)
         resource = fhir_json.resource(await request.body(), "Consent")
         consent_id, receipts = await run_in_threadpool(
@@ -308,10 +294,17 @@ class _Face:
         """A partner with the scope that this takes. Raises Refused 401, 403, or the one 404."""
         caller = self._caller(request)
         if not scopes.grants(caller.scopes, resource_type, letter):
-            raise _insufficient(resource_type, letter)
+            raise insufficient_scope(resource_type, letter)
         if caller.organization is None:
             raise not_found()
         return self._ask(request, caller.organization)
+
+    def _peer(self, ask: Ask) -> Entry:
+        """Where the directory says that this partner is. Raises the one 404."""
+        peer = self._node.peer(ask.agent)
+        if peer is None:
+            raise not_found()
+        return peer
 
     def _ask(self, request: Request, agent: str) -> Ask:
         return Ask(agent, self._identity, request_id(request))
@@ -354,19 +347,3 @@ def _result(number: int, one: Receipt | Refused) -> dict[str, Any]:
         "decided": one.decided,
         "needed": one.needed,
     }
-
-
-def _insufficient(resource_type: str, letter: str) -> Refused:
-    scope = f"system/{resource_type}.{letter}"
-    return Refused(
-        403,
-        refuse(403, "forbidden", f"This takes the scope {scope}.").issues,
-        headers={"WWW-Authenticate": f'Bearer error="insufficient_scope", scope="{scope}"'},
-    )
-
-
-def _idempotency_key(request: Request) -> str | None:
-    key = request.headers.get("idempotency-key")
-    if key is not None and not 8 <= len(key) <= 128:
-        raise refuse(400, "value", "Idempotency-Key has 8 to 128 characters.")
-    return key

@@ -151,6 +151,24 @@ def require_json(request: Request) -> None:
         raise refuse(415, "not-supported", f"Send {FHIR_JSON}.")
 
 
+def insufficient_scope(resource_type: str, letter: str) -> Refused:
+    """403 for a token without the scope that this takes (RFC 6750, 3.1)."""
+    scope = f"system/{resource_type}.{letter}"
+    return Refused(
+        403,
+        refuse(403, "forbidden", f"This takes the scope {scope}.").issues,
+        headers={"WWW-Authenticate": f'Bearer error="insufficient_scope", scope="{scope}"'},
+    )
+
+
+def idempotency_key(request: Request) -> str | None:
+    """The key under which a repeated write is known; None without one. Raises Refused (400)."""
+    key = request.headers.get("idempotency-key")
+    if key is not None and not 8 <= len(key) <= 128:
+        raise refuse(400, "value", "Idempotency-Key has 8 to 128 characters.")
+    return key
+
+
 def _request_id(given: bytes) -> str:
     try:
         return str(UUID(given.decode("ascii")))

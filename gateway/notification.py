@@ -5,7 +5,7 @@ Id-only: a notification names the Task that changed and nothing else.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 from uuid import uuid4
@@ -90,6 +90,16 @@ def subscription_resource(found: Subscription) -> dict[str, Any]:
         "id": found.id,
         "status": found.status,
     }
+
+
+def searchset(found: Iterable[Subscription], fhir_base: str) -> dict[str, Any]:
+    """The searchset Bundle of a subscriber's Subscriptions."""
+    entries = [
+        {"fullUrl": f"{fhir_base}/Subscription/{one.id}", "resource": subscription_resource(one)}
+        for one in found
+    ]
+    listed = {"resourceType": "Bundle", "type": "searchset", "total": len(entries)}
+    return listed | ({"entry": entries} if entries else {})
 
 
 def bundle(

@@ -55,9 +55,12 @@ def announce(work: Work, found: Referral, task: Task) -> None:
         )
 
 
-def shake_hands(work: Work, one: Subscription) -> None:
-    """Leave the handshake of a new Subscription to be sent."""
-    outbox.post(work, "handshake", f"notify/{one.id}", {"subscription": one.id})
+def subscribe(work: Work, organization: str, subscriber: str, endpoint: str) -> tuple[Subscription, bool]:
+    """The Subscription of a partner, and whether it is new: then its handshake is left to be sent."""
+    made, new = subscriptions.subscribe(work, organization, subscriber, endpoint)
+    if new:
+        outbox.post(work, "handshake", f"notify/{made.id}", {"subscription": made.id})
+    return made, new
 
 
 def pull_later(work: Work, known: Inbound) -> None:
