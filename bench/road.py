@@ -45,7 +45,7 @@ def main() -> None:
 
         def hand_in() -> None:
             body = record.replace(b"RF-88231", b"RF-%05d" % next(numbers))
-            receipt = exchange.hand_in(ours, "hl7v2-referral", body, "")[0]
+            receipt = exchange.hand_in(ours, "hl7v2-referral", body)[0]
             assert getattr(receipt, "state", "") == "offered", receipt
 
         partner = Ask(organization(PANTRY), node.home, "bench")

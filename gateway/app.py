@@ -252,7 +252,6 @@ class _Face:
             self._ask(request, caller.client_id),
             system,
             body,
-            request.headers.get("content-type", ""),
         )
         results = [_result(number, one) for number, one in enumerate(done, start=1)]
         statuses = {result["status"] for result in results}
@@ -340,7 +339,7 @@ def _result(number: int, one: Receipt | Refused) -> dict[str, Any]:
         return {"record": number, "status": one.status, "outcome": one.outcome()}
     return {
         "record": number,
-        "status": 201,
+        "status": 201 if one.state in ("offered", "held") else 200,
         "referral": one.referral,
         "state": one.state,
         "taken_at": one.taken_at,

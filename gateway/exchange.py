@@ -21,8 +21,9 @@ from uuid import uuid4
 import msgspec
 
 import consent
-from gateway import audit, fhir_json, notification, notify, outbox, receive, referral, route
+from gateway import audit, consenting, fhir_json, notification, notify, outbox, receive, referral, route
 from gateway.clock import stamp
+from gateway.correcting import correct
 from gateway.errors import Refused, refuse
 from gateway.judge import Denied, judge, permitted
 from gateway.node import Node
@@ -64,19 +65,32 @@ class Exchange:
 
     # ---------------------------------------------------------------- a local record comes in
 
-    def hand_in(self, ask: Ask, system: str, body: bytes, content_type: str) -> list[Receipt | Refused]:
+    def hand_in(self, ask: Ask, system: str, body: bytes) -> list[Receipt | Refused]:
         """Every record in `body`, durably taken in or refused. Raises Refused when nothing can be read."""
         done: list[Receipt | Refused] = []
-        for mapped in receive.mapped_records(self.node, system, body, content_type):
-            if isinstance(mapped, Refused):
-                done.append(mapped)
-                continue
+        for mapped in receive.mapped_records(self.node, system, body):
             try:
-                take = self._answer_partner if mapped.kind == "status" else self._open_referral
-                done.append(take(ask, system, mapped))
+                done.append(mapped if isinstance(mapped, Refused) else self._take(ask, system, mapped))
             except Refused as refusal:
                 done.append(refusal)
         return done
+
+    def _take(self, ask: Ask, system: str, mapped: Mapped) -> Receipt:
+        match mapped.kind:
+            case "referral":
+                return self._open_referral(ask, system, mapped)
+            case "amendment" | "cancellation":
+                return correct(self.node, ask, system, mapped)
+            case "status" if mapped.of is None:
+                return self._answer_partner(ask, system, mapped)
+            case "skip":
+                return Receipt("", "passed over", self.node.stamp(), (mapped.because,))
+            case _:
+                raise refuse(
+                    422,
+                    "not-supported",
+                    "The record is no referral, nothing about one that was sent from here, and no answer.",
+                )
 
     def _open_referral(self, ask: Ask, system: str, mapped: Mapped) -> Receipt:
         said = receive.same_record(mapped)
@@ -84,6 +98,7 @@ class Exchange:
             if again := received.first_answer(work, system, mapped.key, said):
                 return msgspec.convert(again, Receipt)
             resources = receive.referral_resources(mapped, self.node.definitions)
+            given = self._given_with(mapped)
             candidates = route.candidates(self.node, self.node.settings.systems[system], mapped)
             referral_id = str(uuid4())
             self.store.vault.create(referral_id)  # durable before the content that it opens
@@ -97,10 +112,23 @@ class Exchange:
                 state="held",
                 opened_at=work.stamp,
             )
-            referrals.open_referral(work, opened, receive.record(mapped, resources))
+            referrals.open_referral(work, opened, receive.record(self.node, system, mapped, resources))
+            if given:
+                consenting.keep(ask, work, consenting.new_key(self.node), *given)
             receipt = self._offer_to_first(ask, work, opened, candidates, resources)
             received.remember(work, system, mapped.key, said, referral_id, msgspec.to_builtins(receipt))
             return receipt
+
+    def _given_with(self, mapped: Mapped) -> tuple[tuple[str, str], Mapping[str, Any]] | None:
+        """The consent that came with a record, and whose it is. Raises Refused (422)."""
+        given = mapped.resources.get("Consent")
+        if given is None:
+            return None
+        person = consenting.person_of(self.node, given)
+        if person != mapped.subject:
+            rule = "The consent in the record is not of the person whom the record is about."
+            raise refuse(422, "business-rule", rule, expression="Consent.patient")
+        return person, given
 
     def _offer_to_first(
         self,

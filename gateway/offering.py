@@ -51,6 +51,28 @@ def cancel(work: Work, found: Referral, task: Task) -> None:
         notify.announce(work, found, cancelled)
 
 
+def cancel_all(ask: Ask, work: Work, found: Referral) -> None:
+    """Take back a referral that is not closed. Raises Refused (409) if it is."""
+    every = tasks.of_referral(work, found.id)
+    if all(task.status in referral.FINAL for task in every):
+        raise referral.illegal_transition(every[-1].status if every else "held", "cancelled", "requester")
+    for task in [one for one in every if one.status not in referral.FINAL]:
+        referral.check_transition(task.status, "cancelled", "requester", WITHDRAWN)
+        record(work, ask, "update", "U", found, task)
+        cancel(work, found, task)
+
+
+def offer_held(node: Node, ask: Ask, work: Work, held: Referral) -> list[Receipt]:
+    """Decide on the recipients of a held referral in their order, until one may be told."""
+    receipts = []
+    for task in tasks.of_referral(work, held.id):
+        if task.status == "draft":
+            receipts.append(offer_if_permitted(node, ask, work, held, task))
+            if receipts[-1].state == "offered":
+                break
+    return receipts
+
+
 def after_change(work: Work, found: Referral, task: Task) -> None:
     """Tell our own system of a Task's new state, and close the referral if that state is final."""
     body = {"referral": found.id, "task": task.id, "status": task.status, "version": task.version}

@@ -13,7 +13,14 @@ from gateway.client import Answer, PeerClient
 from gateway.directory import Entry
 from gateway.settings import ClientSettings, Settings, mapping_path
 
-_CONTENT_TYPES = {".csv": "text/csv", ".json": "application/json", ".hl7": "x-application/hl7-v2+er7"}
+_CONTENT_TYPES = {
+    ".csv": "text/csv",
+    ".hl7": "x-application/hl7-v2+er7",
+    ".json": "application/json",
+    ".ndjson": "application/x-ndjson",
+    ".xml": "application/xml",
+    ".zip": "application/zip",
+}
 
 
 class NoClient(Exception):  # noqa: N818 - says what is missing

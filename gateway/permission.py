@@ -3,25 +3,20 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
-from uuid import uuid4
 
-import consent
 from consent import Decision
-from gateway import referral
-from gateway.errors import Refused, refuse
+from gateway import consenting, referral
+from gateway.errors import refuse
 from gateway.judge import judge
 from gateway.node import Node
-from gateway.offering import Receipt, cancel, offer_if_permitted
+from gateway.offering import Receipt, cancel, cancel_all, offer_held
 from gateway.recording import Ask, record
 from gateway.store import consents, disclosures, referrals, tasks
 from gateway.store.referrals import Referral
 from gateway.store.tasks import Task
 from gateway.store.work import Work
-from gateway.task_resource import WITHDRAWN
-from profiles import validate
-from profiles.outcome import errors
 
 WAIT_SECONDS = 0.02
 
@@ -31,31 +26,16 @@ def record_consent(node: Node, ask: Ask, resource: Mapping[str, Any]) -> tuple[s
 
     Returns the Consent's id and what became of the held referrals.
     """
-    found = [
-        *errors(validate(resource, held=node.definitions)),
-        *consent.compile_consent(resource, zone=node.settings.timezone).issues,
-    ]
-    if found:
-        raise Refused(422, found)
-    identifier = resource["patient"].get("identifier", {})
-    if not identifier.get("value"):
-        raise refuse(
-            422,
-            "required",
-            "Name the person by the identifier of your own system.",
-            expression="Consent.patient.identifier",
-        )
-    consent_id = str(uuid4())
-    node.store.vault.create(consent_id)  # before the content that it opens
+    subject = consenting.person_of(node, resource)
+    consent_id = consenting.new_key(node)
     with node.store.work() as work:
-        subject = consents.subject_digest(work, identifier.get("system", ""), identifier["value"])
-        consents.add(work, consent_id, subject, resource)
-        record(work, ask, "create", "C", details={"consent": consent_id})
+        consenting.keep(ask, work, consent_id, subject, resource)
+        digest = consents.subject_digest(work, *subject)
         return consent_id, [
             receipt
-            for held in referrals.unfinished_of_person(work, subject)
+            for held in referrals.unfinished_of_person(work, digest)
             if held.state == "held"
-            for receipt in _offer_again(node, ask, work, held)
+            for receipt in offer_held(node, ask, work, held)
         ]
 
 
@@ -110,28 +90,12 @@ def cancel_referral(node: Node, ask: Ask, referral_id: str) -> None:
         found = referrals.get(work, referral_id)
         if found is None:
             raise refuse(404, "not-found", "No referral with this id was sent from here.")
-        every = tasks.of_referral(work, found.id)
-        if all(task.status in referral.FINAL for task in every):
-            raise referral.illegal_transition(every[-1].status if every else "held", "cancelled", "requester")
-        for task in [one for one in every if one.status not in referral.FINAL]:
-            referral.check_transition(task.status, "cancelled", "requester", WITHDRAWN)
-            record(work, ask, "update", "U", found, task)
-            cancel(work, found, task)
+        cancel_all(ask, work, found)
 
 
 def _under_way(node: Node, referral_ids: list[str]) -> bool:
     with node.store.work() as work:
         return disclosures.under_way(work, referral_ids) > 0
-
-
-def _offer_again(node: Node, ask: Ask, work: Work, held: Referral) -> Iterator[Receipt]:
-    """Decide on the recipients of a held referral in their order, until one may be told."""
-    for task in tasks.of_referral(work, held.id):
-        if task.status == "draft":
-            receipt = offer_if_permitted(node, ask, work, held, task)
-            yield receipt
-            if receipt.state == "offered":
-                return
 
 
 def _cancelled(ask: Ask, work: Work, found: Referral, task: Task, decision: Decision) -> bool:

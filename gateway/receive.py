@@ -7,15 +7,16 @@ from typing import Any
 from uuid import uuid4
 
 from gateway import fhir_json
-from gateway.errors import Refused, not_found
+from gateway.errors import Refused, not_found, refuse
 from gateway.node import Node
-from mappings import Mapped, RecordError
+from mappings import LocalMapping, Mapped, Record, RecordError
+from mappings.readers.source import Source
 from profiles import canonical, validate
 from profiles.outcome import Issue, errors
 from profiles.registry import Definitions
 
 
-def mapped_records(node: Node, system: str, body: bytes, content_type: str) -> list[Mapped | Refused]:
+def mapped_records(node: Node, system: str, body: bytes) -> list[Mapped | Refused]:
     """Every record in `body`, mapped; one that cannot be is its refusal, and hinders no other.
 
     Raises Refused when there is no such system (404) or nothing can be read at all (400).
@@ -23,25 +24,34 @@ def mapped_records(node: Node, system: str, body: bytes, content_type: str) -> l
     mapping = node.mappings.get(system)
     if mapping is None:
         raise not_found()
+    if not body.strip():
+        raise refuse(400, "required", "The record is empty.")
     try:
-        records = mapping.read(body, content_type)
+        with Source.of_bytes(body) as source:
+            return [_mapped(mapping, record) for record in mapping.records(source)]
     except RecordError as fault:
         raise Refused(400, fault.issues) from None
-    found: list[Mapped | Refused] = []
-    for record in records:
-        try:
-            found.append(mapping.map(record))
-        except RecordError as fault:
-            found.append(Refused(422, fault.issues))
-    return found
+
+
+def _mapped(mapping: LocalMapping, record: Record | RecordError) -> Mapped | Refused:
+    if isinstance(record, RecordError):
+        return Refused(400, record.issues)
+    try:
+        return mapping.map(record)
+    except RecordError as fault:
+        return Refused(422, fault.issues)
 
 
 def referral_resources(mapped: Mapped, held: Definitions) -> dict[str, Any]:
     """The mapped resources of a referral, joined to one another and valid, ready to be sealed.
 
     held: the definitions to check against.
-    Raises Refused (422) naming the local field beside the FHIR element where lineage knows it.
+    Raises Refused (422) naming the local field beside the FHIR element where lineage knows it, and for a
+    referral that has a result in the agency's own system already: it is history and is never offered.
     """
+    if mapped.resources.get("Task", {}).get("status", "draft") not in ("draft", "requested"):
+        rule = "It has a result already in your own system; nothing is sent."
+        raise refuse(422, "business-rule", rule, expression="Task.status")
     patient: dict[str, Any] = dict(mapped.resources["Patient"])
     subject = {"reference": f"urn:uuid:{uuid4()}"}
     request = {**mapped.resources["ServiceRequest"], "subject": subject}
@@ -56,12 +66,14 @@ def referral_resources(mapped: Mapped, held: Definitions) -> dict[str, Any]:
     return {"Patient": patient, "ServiceRequest": request, "Observation": observations}
 
 
-def record(mapped: Mapped, resources: Mapping[str, Any]) -> dict[str, Any]:
+def record(node: Node, system: str, mapped: Mapped, resources: Mapping[str, Any]) -> dict[str, Any]:
     """What is sealed of a referral: its resources, what write-back needs again, and where each came from."""
+    mapping = node.mappings[system]
     return {
         "resources": resources,
+        "mapping": [mapping.system, mapping.version, mapping.fingerprint],
         "local": dict(mapped.local),
-        "lineage": [[line.field, line.function, line.element] for line in mapped.lineage],
+        "lineage": [[line.field, line.function, line.element, line.sensitivity] for line in mapped.lineage],
     }
 
 

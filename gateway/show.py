@@ -52,7 +52,9 @@ def answer(out: Console, err: Console, found: Answer) -> bool:
 
 
 def _receipt(out: Console, result: dict[str, Any]) -> None:
-    said = f"Referral {result['referral']}: {result['state']}"
+    said = (
+        f"Referral {result['referral']}: {result['state']}" if result["referral"] else "Record: passed over"
+    )
     out.print(said, markup=False, highlight=False, soft_wrap=True)
     for sentence in result["decided"]:
         out.print(f"  {sentence}", markup=False, highlight=False)

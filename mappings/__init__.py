@@ -1,7 +1,8 @@
 """Local records to FHIR and back: readers, the mapping language, code tables, lineage.
 
-`load(shipped("shelter-csv"))` gives a LocalMapping: `read` bytes into records, `map` a record to FHIR
-content, `render` an event as the system's own message. Knows nothing of consent, networks or databases.
+`load(shipped("shelter-csv"))` gives a LocalMapping: `read` bytes into records (or take `records` from a
+Source, one after the other), `map` a record to FHIR content, `render` an event as the system's own message.
+Knows nothing of consent, networks or databases.
 """
 
 from mappings.lineage import lineage_csv

@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from mappings.code_files import read_csv_table
 from mappings.record import Rejected
-from profiles.document import load
+from profiles.document import Document, load
 from profiles.terminology import ConceptMap, ConceptMapError, Translation, load_concept_map
 
 Unmapped = Literal["reject", "text", "drop"]
@@ -69,9 +70,12 @@ class CodeTable:
             raise Rejected("code-invalid", f"the code table {self.name!r} does not have this code")
 
 
-def load_code_table(name: str, unmapped: Unmapped, path: Path) -> tuple[CodeTable, Mapping[str, Any]]:
-    """The table `name` from the ConceptMap at `path`, and that ConceptMap. Raises DocumentError."""
-    document = load(path, {"type": "object"})
+def load_code_table(name: str, unmapped: Unmapped, path: Path) -> tuple[CodeTable, Document]:
+    """The table `name` from a ConceptMap in JSON or a CSV of its rows, and that ConceptMap.
+
+    Raises DocumentError.
+    """
+    document = _document(path)
     try:
         concept_map = load_concept_map(document.data)
     except ConceptMapError as fault:
@@ -79,7 +83,11 @@ def load_code_table(name: str, unmapped: Unmapped, path: Path) -> tuple[CodeTabl
     if concept_map.unmapped:
         message = "has group.unmapped; what happens to other codes is said in the mapping"
         raise document.error([document.issue(("group",), message)])
-    return _code_table(name, unmapped, concept_map), document.data
+    return _code_table(name, unmapped, concept_map), document
+
+
+def _document(path: Path) -> Document:
+    return read_csv_table(path) if path.suffix == ".csv" else load(path, {"type": "object"})
 
 
 def _code_table(name: str, unmapped: Unmapped, concept_map: ConceptMap) -> CodeTable:

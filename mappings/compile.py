@@ -6,65 +6,22 @@ neither used nor ignored, elements that do not exist. All findings are given at 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 from mappings.codes import CodeTable
-from mappings.elements import Element
+from mappings.elements import Element, element_at
 from mappings.expression import Compiler
-from mappings.nodes import Condition, Node, Problem, as_text, required, shown
-from mappings.record import Getter, PathError, Reader, Record, RecordError
+from mappings.fields import check_fields, read_fields
+from mappings.kind import RecordKind, makes_nothing
+from mappings.nodes import Node, as_text, required, shown
+from mappings.parts import check_parts
+from mappings.record import Getter, Group, PathError, Reader
 from mappings.render import Rendering, compile_renderings
-from mappings.result import Kind, Lineage, Mapped
+from mappings.sections import Section, read_sections
 from profiles.document import DataPath, Document
 from profiles.outcome import Issue
-
-
-@dataclass(frozen=True, slots=True)
-class RecordKind:
-    """One kind of record of a system, compiled. `fits` tells whether a record is of this kind."""
-
-    name: str
-    kind: Kind
-    fits: Condition | None
-    key: tuple[Node, ...]
-    subject: tuple[Node, Node] | None
-    recipient: Node | None
-    local: tuple[tuple[str, Node], ...]
-    resources: tuple[tuple[str, Node], ...]
-    undeclared: Callable[[Any], list[str]]
-    lineage: tuple[Lineage, ...]
-    ignored: Mapping[str, str]
-
-    def map(self, record: Record, reader: Reader) -> Mapped:
-        """The FHIR content of `record`. Raises RecordError with every problem found in it."""
-        values = record.values
-        problems: list[Problem] = [
-            (place, "structure", "holds a field that the mapping neither uses nor ignores")
-            for place in self.undeclared(values)
-        ]
-        key = _key([node(values, problems) for node in self.key])
-        subject = None
-        if self.subject is not None:
-            subject = (self.subject[0](values, problems), self.subject[1](values, problems))
-        recipient = self.recipient(values, problems) if self.recipient is not None else None
-        local = {}
-        for name, node in self.local:
-            value = node(values, problems)
-            if value is not None:
-                local[name] = value
-        resources = {}
-        for name, node in self.resources:
-            made = node(values, problems)
-            if made is not None:
-                resources[name] = made
-        if problems:
-            raise RecordError(
-                Issue("error", code, message, field=field, line=reader.place(record, field.partition(",")[0]))
-                for field, code, message in problems
-            )
-        return Mapped(self.kind, key, subject, resources, recipient, local, self.lineage)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,135 +35,176 @@ class Compiled:
 def compile_mapping(document: Document, reader: Reader, tables: Mapping[str, CodeTable]) -> Compiled:
     """The mapping in `document` (which fits the schema), compiled. Raises DocumentError with all findings."""
     issues: list[Issue] = []
-    data = document.data
-    kinds = tuple(
-        _compile_kind(document, name, section, reader, tables, issues)
-        for name, section in data["records"].items()
-    )
-    if len(kinds) > 1:
-        issues += [
-            document.issue(("records", kind.name), "needs 'when': there are several kinds of record")
-            for kind in kinds
-            if kind.fits is None
-        ]
-    local = frozenset(name for section in data["records"].values() for name in section.get("local", {}))
-    renderings = compile_renderings(document, data.get("render", {}), tables, local, issues)
+    issues += check_parts(document)
     if issues:
-        raise document.error(sorted(issues, key=lambda issue: issue.line or 0))
-    return Compiled(kinds, renderings)
+        raise document.error(issues)
+    sections = read_sections(document, issues)
+    used: dict[DataPath, set[str]] = {section.places["fields"]: set() for section in sections}
+    kinds = []
+    for section in sections:
+        kind, compiler = _compile_kind(document, section, reader, tables)
+        kinds.append(kind)
+        issues += compiler.issues
+        used[section.places["fields"]] |= compiler.used
+        if kind.fits is None and len(document.data["records"]) > 1:
+            issues.append(document.issue(section.where, "needs 'when': there are several kinds of record"))
+    for section in {section.places["fields"]: section for section in sections}.values():
+        read = used[section.places["fields"]] | reader.keys
+        issues += check_fields(document, section, read_fields(section.data), read)
+    local = frozenset(name for section in sections for name in section.data.get("local", {}))
+    renderings = compile_renderings(document, document.data.get("render", {}), tables, local, issues, kinds)
+    if issues:
+        raise document.error(sorted(dict.fromkeys(issues), key=lambda issue: issue.line or 0))
+    return Compiled(tuple(kinds), renderings)
 
 
 def _compile_kind(
-    document: Document,
-    name: str,
-    section: Mapping[str, Any],
-    reader: Reader,
-    tables: Mapping[str, CodeTable],
-    issues: list[Issue],
-) -> RecordKind:
-    where: DataPath = ("records", name)
-    declared = frozenset(section["fields"])
-    compiler = Compiler(
-        document,
-        _declared_only(reader, declared),
-        tables,
-        lambda text: declared.issuperset(reader.names(text)),
+    document: Document, section: Section, reader: Reader, tables: Mapping[str, CodeTable]
+) -> tuple[RecordKind, Compiler]:
+    data, fields = section.data, read_fields(section.data)
+    paths = _Declared(reader, frozenset(fields.names))
+    typed = element_at if document.data["format"]["type"] == "fhir" else lambda _path: None
+    compiler = Compiler(document, paths, tables, paths.is_field, typed)
+    fits = compiler.condition(section.places["when"], data["when"], "record") if "when" in data else None
+    if data["kind"] in ("skip", "refuse"):
+        return makes_nothing(section.name, data["kind"], fits, data["because"]), compiler
+    envelope = _Envelope(compiler, section)
+    key = envelope.parts("key")
+    of = envelope.parts("of") if "of" in data else None
+    subject = None
+    if "subject" in data:
+        subject = (
+            envelope.text("subject", "system", needed=True),
+            envelope.text("subject", "value", needed=True),
+        )
+    recipient = envelope.text("recipient") if "recipient" in data else None
+    local = tuple((name, envelope.text("local", name)) for name in data.get("local", {}))
+    resources = tuple(
+        (name, _resource(compiler, section, name, content)) for name, content in data["resources"].items()
     )
-    fits = compiler.condition((*where, "when"), section["when"], "record") if "when" in section else None
+    kind = RecordKind(
+        name=section.name,
+        kind=data["kind"],
+        fits=fits,
+        key=key,
+        of=of,
+        subject=subject,
+        recipient=recipient,
+        local=local,
+        resources=resources,
+        undeclared=reader.undeclared(fields.names),
+        lines=tuple(compiler.lines),
+        lineage=tuple(
+            replace(line, sensitivity=fields.sensitivity(paths.names_of(line.field)))
+            for line in dict.fromkeys(compiler.lineage)
+        ),
+        fields=fields,
+    )
+    return kind, compiler
 
-    def text(data: Any, *path: str | int, needed: bool = False) -> Node:
-        """A value of the envelope around the resources, which is always text."""
-        element = ".".join(str(step) for step in path)
-        made = compiler.expression((*where, *path), data, element)
+
+class _Envelope:
+    """The values around the resources, which are always text."""
+
+    def __init__(self, compiler: Compiler, section: Section) -> None:
+        self._compiler = compiler
+        self._section = section
+
+    def text(self, section: str, *path: str | int, needed: bool = False) -> Node:
+        data = self._section.data[section]
+        for step in path:
+            data = data[step]
+        element = ".".join(str(step) for step in (section, *path))
+        made = self._compiler.expression((*self._section.places[section], *path), data, element)
         node = as_text(made)
         return required(node, shown(made.fields), element) if needed else node
 
-    subject = None
-    if "subject" in section:
-        system, value = section["subject"]["system"], section["subject"]["value"]
-        subject = (
-            text(system, "subject", "system", needed=True),
-            text(value, "subject", "value", needed=True),
+    def parts(self, section: str) -> tuple[Node, ...]:
+        return tuple(
+            self.text(section, index, needed=True) for index in range(len(self._section.data[section]))
         )
-    kind = RecordKind(
-        name=name,
-        kind=section["kind"],
-        fits=fits,
-        key=tuple(text(part, "key", index, needed=True) for index, part in enumerate(section["key"])),
-        subject=subject,
-        recipient=text(section["recipient"], "recipient") if "recipient" in section else None,
-        local=tuple((key, text(data, "local", key)) for key, data in section.get("local", {}).items()),
-        resources=tuple(
-            (resource, _resource(compiler, (*where, "resources", resource), resource, content))
-            for resource, content in section["resources"].items()
-        ),
-        undeclared=reader.undeclared(section["fields"]),
-        lineage=tuple(dict.fromkeys(compiler.lineage)),
-        ignored=section.get("ignored", {}),
-    )
-    issues += compiler.issues
-    issues += _totality(document, where, section, {n for path in compiler.used for n in reader.names(path)})
-    return kind
 
 
-def _declared_only(reader: Reader, declared: frozenset[str]) -> Callable[[str], Getter]:
-    def getter(path: str) -> Getter:
-        made = reader.getter(path)
-        missing = [name for name in reader.names(path) if name not in declared]
-        if missing:
-            raise PathError(f"reads {', '.join(missing)}, which 'fields' does not list")
+class _Declared:
+    """A reader's paths, of which only those that `fields` lists may be read."""
+
+    def __init__(self, reader: Reader, declared: frozenset[str]) -> None:
+        self._reader = reader
+        self._declared = declared
+        self._relative: dict[str, list[str]] = {}
+
+    def is_field(self, text: str) -> bool:
+        return self._declared.issuperset(self.names(text))
+
+    def names(self, path: str) -> list[str]:
+        """The declared names that `path` reads: its own, or that of a whole object around it."""
+        return [self._listed(name) for name in self._reader.names(path)]
+
+    def names_of(self, shown_path: str) -> list[str]:
+        """The names that a path of the lineage reads, a relative one behind its group's included."""
+        return self._relative.get(shown_path) or self.names(shown_path)
+
+    def _listed(self, name: str) -> str:
+        above = name
+        while above not in self._declared:
+            cut = max(above.rfind("."), above.rfind("/"))
+            if cut < 0:
+                return name
+            above = above[:cut]
+        return above
+
+    def getter(self, path: str) -> Getter:
+        made = self._reader.getter(path)
+        self._must_be_listed(self.names(path))
         return made
 
-    return getter
+    def group(self, path: str) -> Group:
+        return self._watched(self._reader.group(path), path)
+
+    def _watched(self, group: Group, path: str) -> Group:
+        def names(relative: str) -> list[str]:
+            return [self._listed(name) for name in group.names(relative)]
+
+        def getter(relative: str) -> Getter:
+            made = group.getter(relative)
+            self._relative[f"{path}{relative}"] = names(relative)
+            self._must_be_listed(names(relative))
+            return made
+
+        def inner(relative: str) -> Group:
+            return self._watched(group.group(relative), f"{path}{relative}")
+
+        return Group(group.items, getter, inner, names)
+
+    def _must_be_listed(self, names: list[str]) -> None:
+        missing = [name for name in names if name not in self._declared]
+        if missing:
+            raise PathError(f"reads {', '.join(missing)}, which 'fields' does not list")
 
 
-def _resource(compiler: Compiler, where: DataPath, name: str, content: Any) -> Node:
-    """The template of a resource, or of several of one type. One that is not a list may be left out only
-    where the record would still make sense: a Procedure."""
+def _resource(compiler: Compiler, section: Section, name: str, content: Any) -> Node:
+    """The template of a resource, or of several of one type; what the kind cannot do without is required."""
+    where = (*section.places["resources"], name)
     kind = Element(name, repeats=False)
     if isinstance(content, list):
         parts = [
-            compiler.template((*where, index), item, f"{name}[{index}]", kind)
+            compiler.item((*where, index), item, f"{name}[{index}]", kind)
             for index, item in enumerate(content)
         ]
-        nodes = tuple(_typed(part.node, name) for part in parts)
-        return lambda values, problems: _made(nodes, values, problems)
+        nodes = tuple(part.node for part in parts)
+        return lambda values, problems: _typed(
+            [made for node in nodes for made in _as_list(node(values, problems))] or None, name
+        )
     part = compiler.template(where, content, name, kind)
-    node = _typed(part.node, name)
-    return node if name == "Procedure" else required(node, shown(part.fields), name)
+    inner = required(part.node, shown(part.fields), name) if name in section.needs else part.node
+    return lambda values, problems: _typed(inner(values, problems), name)
 
 
-def _made(nodes: tuple[Node, ...], values: Any, problems: list[Problem]) -> list[Any] | None:
-    made = (node(values, problems) for node in nodes)
-    return [resource for resource in made if resource is not None] or None
+def _typed(made: Any, name: str) -> Any:
+    if isinstance(made, list):
+        return [{"resourceType": name, **one} for one in made]
+    return {"resourceType": name, **made} if made is not None else None
 
 
-def _typed(inner: Node, name: str) -> Node:
-    def node(values: Any, problems: list[Problem]) -> dict[str, Any] | None:
-        made = inner(values, problems)
-        return {"resourceType": name, **made} if made is not None else None
-
-    return node
-
-
-def _totality(document: Document, where: DataPath, section: Mapping[str, Any], used: set[str]) -> list[Issue]:
-    """Every declared field is used, or ignored with a reason, and not both."""
-    ignored = section.get("ignored", {})
-    issues = [
-        document.issue((*where, "fields", index), f"{field!r} is neither used nor under 'ignored'")
-        for index, field in enumerate(section["fields"])
-        if field not in used and field not in ignored
-    ]
-    for field in ignored:
-        if field not in section["fields"]:
-            issues.append(document.issue((*where, "ignored", field), "'fields' does not list this field"))
-        elif field in used:
-            issues.append(
-                document.issue((*where, "ignored", field), "the field is used, so it is not ignored")
-            )
-    return issues
-
-
-def _key(parts: list[str | None]) -> str:
-    """The parts joined by bars, with bars inside a part escaped: no two records share a key by accident."""
-    return "|".join((part or "").replace("\\", "\\\\").replace("|", "\\|") for part in parts)
+def _as_list(made: Any) -> list[Any]:
+    return made if isinstance(made, list) else [] if made is None else [made]

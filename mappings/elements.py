@@ -6,11 +6,13 @@ checked by `profiles.validate` on each one made.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from profiles import r4
 
+_PICK = re.compile(r"\[[^\[\]]*\]")
 _NOT_TEXT = frozenset({"boolean", "integer", "positiveInt", "unsignedInt", "decimal"})
 
 
@@ -35,3 +37,21 @@ class Element:
     def is_text(self) -> bool:
         """Whether JSON writes it as a string."""
         return self.type in r4.primitives() and self.type not in _NOT_TEXT
+
+
+def element_at(path: str) -> Element | None:
+    """The element at a path into a FHIR record (`ServiceRequest.category[0].coding`); None if there is none.
+
+    A path with an item picked stands for that one; one through a list stands for its first item.
+    """
+    resource, *steps = _PICK.sub("!", path).split(".")
+    found = Element(resource.rstrip("!"), repeats=False)
+    if found.type not in r4.resource_types():
+        return None
+    for step in steps:
+        members = found.members
+        inner = members.get(step.rstrip("!")) if members is not None else None
+        if inner is None:
+            return None
+        found = Element(inner.type, inner.repeats and not step.endswith("!"))
+    return found

@@ -9,55 +9,72 @@ expression, which takes its value from the record:
     {join: [PID-13.6, PID-13.7], with: ""}
     {constant: home, when: {from: street, present: true}}
 
+In a list, `{each: client.phones, make: …}` makes one element for each item of a repeating group.
+
 What is empty is left out. An object or list that takes anything from the record goes when all of that is
 empty, so that an address without parts does not remain as `{use: home}`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from difflib import get_close_matches
-from typing import Any
+from typing import Any, TypeVar
 
 from mappings import nodes
 from mappings.codes import CodeTable
+from mappings.conditions import compile_condition
 from mappings.elements import Element
-from mappings.functions import FUNCTIONS, ArgumentError, build
+from mappings.functions import AGE_MAKES, FUNCTIONS, TEXT, build
+from mappings.functions.argument import ArgumentError
+from mappings.functions.people import years_between
+from mappings.groups import Items, Paths, Scope, for_each
+from mappings.line import Line
 from mappings.nodes import Condition, Node, Part
-from mappings.record import Getter, PathError
+from mappings.parts import resolved
+from mappings.record import PathError
 from mappings.result import Lineage
 from profiles.document import DataPath, Document
 from profiles.outcome import Issue
 
+T = TypeVar("T")
 _SOURCES = ("from", "first", "join", "constant")
 _OPTIONS = ("with", "when", "required")
+_NAMES = (*FUNCTIONS, "age")
 
 
 class Compiler:
     """Compiles the templates of one record kind or one rendering.
 
-    `getter` finds a field of the format at hand; `is_field` knows a field's name where a constant stands,
-    which is a slip. Problems in the mapping are collected in `issues`, so that its author sees all of them at
-    once; `lineage` and `used` collect what reaches where.
+    `paths` finds a field of the format at hand; `is_field` knows a field's name where a constant stands,
+    which is a slip; `typed` gives the FHIR type of a path in a record that is FHIR itself. Problems in the
+    mapping are collected in `issues`, so that its author sees all of them at once; `lines`, `lineage` and
+    `used` collect what reaches where.
     """
 
     def __init__(
         self,
         document: Document,
-        getter: Callable[[str], Getter],
+        paths: Paths,
         tables: Mapping[str, CodeTable],
         is_field: Callable[[str], bool],
+        typed: Callable[[str], Element | None] = lambda _path: None,
     ) -> None:
         self._document = document
-        self._getter = getter
+        self._scope = Scope(paths)
         self._tables = tables
         self._is_field = is_field
+        self._typed = typed
+        self._conditional = False
         self.issues: list[Issue] = []
+        self.lines: list[Line] = []
         self.lineage: list[Lineage] = []
         self.used: set[str] = set()
 
     def template(self, where: DataPath, data: Any, element: str, kind: Element | None = None) -> Part:
         """`data`, which stands at `where` in the mapping, as a part that makes `element` of type `kind`."""
+        where, data = resolved(self._document, where, data)
         if isinstance(data, dict):
             if _is_expression(data):
                 return self.expression(where, data, element, kind)
@@ -65,161 +82,279 @@ class Compiler:
         if isinstance(data, list):
             return self._list(where, data, element, kind)
         if kind is not None and kind.members is not None:
-            self._wrong(where, f"{kind.type} is an object, not a single value")
+            self.wrong(where, f"{kind.type} is an object, not a single value")
         if isinstance(data, str) and self._is_field(data):
-            self._wrong(
+            self.wrong(
                 where, f"{data!r} is a field: write {{from: {data}}}, or {{constant: {data}}} for the word"
             )
+        self._line(where, element, kind, "constant", data, data, Part(nodes.constant(data), dynamic=False))
         return Part(nodes.constant(data), dynamic=False)
 
     def expression(self, where: DataPath, data: Any, element: str, kind: Element | None = None) -> Part:
         """One value from the record: a source, at most one function, and a condition."""
+        where, data = resolved(self._document, where, data)
+        part = self._value(where, data, element, kind)
+        name, argument = self._named(data) if isinstance(data, dict) else ("copy", None)
+        with self._when(isinstance(data, dict) and "when" in data):
+            self._line(where, element, kind, name, argument, data, part)
+        return part
+
+    def condition(self, where: DataPath, data: Any, element: str) -> Condition:
+        """The condition at `where`; see `mappings.conditions`."""
+        where, data = resolved(self._document, where, data)
+        return compile_condition(self, where, data, element)
+
+    def field(
+        self, where: DataPath, data: Any, element: str, function: str, kind: Element | None = None
+    ) -> Part:
+        """A field's name, or an expression: a value of the element's `kind`, or of any for `function`."""
+        where, data = resolved(self._document, where, data)
+        if isinstance(data, dict):
+            return self._value(where, data, element, kind)
+        if not isinstance(data, str):
+            wrong = "names a field, or is an expression with 'from', 'first', 'join' or 'constant'"
+            self.wrong(where, "a path of digits stands in quotes" if isinstance(data, float) else wrong)
+            return Part(nodes.constant(None), dynamic=True)
+        shown = self._scope.show(data)
+        self.lineage.append(Lineage(shown, function, element))
+        try:
+            getter = self._scope.getter(data)
+            self.used.update(self._scope.names(data))
+        except PathError as fault:
+            self.wrong(where, f"{data!r} {fault}")
+            return Part(nodes.constant(None), dynamic=True)
+        part = Part(nodes.get(getter, shown), dynamic=True, fields=(shown,), getter=getter)
+        return self._copied(where, shown, part, kind)
+
+    def entered(self, where: DataPath, path: Any) -> tuple[Scope, Items] | None:
+        """The scope inside the group at `path`, and its items; None with a fault noted if there is none."""
+        if not isinstance(path, str):
+            self.wrong(where, "names a repeating group of the record")
+            return None
+        try:
+            return self._scope.each(path)
+        except PathError as fault:
+            self.wrong(where, f"{path!r} {fault}")
+            return None
+
+    def inside(self, scope: Scope, make: Callable[[], T]) -> T:
+        """What `make` gives while paths are read in `scope`."""
+        outer, self._scope = self._scope, scope
+        made = make()
+        self._scope = outer
+        return made
+
+    def wrong(self, where: DataPath, message: str) -> None:
+        """Notes a fault of the mapping at `where`."""
+        self.issues.append(self._document.issue(where, message))
+
+    # ---------------------------------------------------------------- expressions
+
+    def _value(self, where: DataPath, data: Any, element: str, kind: Element | None) -> Part:
         if not isinstance(data, dict):
-            return self._field(where, data, element, "copy", kind)
+            return self.field(where, data, element, "copy", kind)
         functions = [key for key in data if key not in _SOURCES and key not in _OPTIONS]
-        unknown = [key for key in functions if key not in FUNCTIONS]
+        unknown = [key for key in functions if key not in _NAMES]
         for key in unknown:
-            self._wrong(
-                (*where, key), f"unknown function {key!r}{_hint(key, (*FUNCTIONS, *_SOURCES, *_OPTIONS))}"
-            )
+            self.wrong((*where, key), f"unknown function {key!r}{hint(key, (*_NAMES, *_SOURCES, *_OPTIONS))}")
         if len(functions) > 1 and not unknown:
-            self._wrong(where, "has two functions; put one expression into the 'from' of the other")
+            self.wrong(where, "has two functions; put one expression into the 'from' of the other")
         if sum(key in data for key in _SOURCES) != 1:
-            self._wrong(where, f"needs exactly one of {', '.join(_SOURCES)}")
+            self.wrong(where, f"needs exactly one of {', '.join(_SOURCES)}")
         if data.get("required", True) is not True:
-            self._wrong((*where, "required"), "is true or not there at all")
-        name = functions[0] if functions and not unknown else "copy"
-        source = self._source(where, data, element, name)
+            self.wrong((*where, "required"), "is true or not there at all")
+        name, argument = self._named(data)
+        source = self._source(where, data, element, name, kind if name == "copy" and not unknown else None)
         node = source.node
-        if name != "copy":
-            node = self._function(where, data, name, source)
-        elif kind is not None and kind.is_text and source.dynamic:
-            node = nodes.apply(nodes.text_already, source)
+        if name in _NAMES:
+            self._must_fit((*where, name), name, kind)
+            node = self._function((*where, name), name, argument, source, element)
         if "when" in data:
             node = nodes.only_when(self.condition((*where, "when"), data["when"], element), node)
         if "required" in data:
             node = nodes.required(node, nodes.shown(source.fields), element)
         return Part(node, source.dynamic or "when" in data, source.fields)
 
-    def condition(self, where: DataPath, data: Any, element: str) -> Condition:
-        """`{from: field, is: value or list}`, `{from: field, present: true}`, or all / any / not of such."""
-        if not isinstance(data, dict):
-            self._wrong(where, "a condition is an object with 'from' and 'is' or 'present', or all, any, not")
-            return lambda _values, _problems: False
-        if set(data) in ({"all"}, {"any"}):
-            (key,) = data
-            parts = [
-                self.condition((*where, key, index), item, element)
-                for index, item in enumerate(_as_list(data[key]))
-            ]
-            return nodes.all_of(parts) if key == "all" else nodes.any_of(parts)
-        if set(data) == {"not"}:
-            inner = self.condition((*where, "not"), data["not"], element)
-            return lambda values, problems: not inner(values, problems)
-        if set(data) not in ({"from", "is"}, {"from", "present"}):
-            self._wrong(where, "a condition has 'from' and one of 'is' and 'present', or all, any, not")
-            return lambda _values, _problems: False
-        node = self._field((*where, "from"), data["from"], element, "when").node
-        if "present" in data:
-            if not isinstance(data["present"], bool):
-                self._wrong((*where, "present"), "is true or false")
-            return nodes.is_present(node, wanted=data["present"] is True)
-        return nodes.is_among(node, frozenset(str(value) for value in _as_list(data["is"])))
+    def _named(self, data: Mapping[str, Any]) -> tuple[str, Any]:
+        """The (first) function of an expression and its argument; copy and constant are functions here."""
+        found = next((key for key in data if key in _NAMES), None)
+        if found is not None:
+            return found, data[found]
+        return ("constant", data["constant"]) if "constant" in data else ("copy", None)
 
-    def _source(self, where: DataPath, data: Mapping[str, Any], element: str, function: str) -> Part:
+    def _source(
+        self, where: DataPath, data: Mapping[str, Any], element: str, function: str, kind: Element | None
+    ) -> Part:
         if "from" in data:
-            return self._field((*where, "from"), data["from"], element, function)
+            return self.field((*where, "from"), data["from"], element, function, kind)
         if "constant" in data:
             return Part(nodes.constant(data["constant"]), dynamic=False)
         key = "first" if "first" in data else "join"
         items = data[key] if isinstance(data.get(key), list) else []
         if not items:
-            self._wrong(where, f"'{key}' needs a list of fields or expressions")
+            self.wrong(where, f"'{key}' needs a list of fields or expressions")
         named = function if function != "copy" else key
-        parts = [self._item((*where, key, index), item, element, named) for index, item in enumerate(items)]
+        of_kind = kind if key == "first" else None
+        parts = [
+            self._item((*where, key, index), item, element, named, of_kind)
+            for index, item in enumerate(items)
+        ]
         fields = tuple(field for part in parts for field in part.fields)
         inner = tuple(part.node for part in parts)
         if key == "first":
+            inner = tuple(
+                nodes.first_item(node) if _is_each(item) else node
+                for node, item in zip(inner, items, strict=True)
+            )
             return Part(nodes.first(inner), dynamic=True, fields=fields)
         if not isinstance(data.get("with"), str):
-            self._wrong(where, "'join' needs 'with', the text between the parts")
+            self.wrong(where, "'join' needs 'with', the text between the parts")
         dynamic = tuple(part.dynamic for part in parts)
         node = nodes.join(inner, dynamic, data.get("with", ""), nodes.shown(fields))
-        return Part(node, dynamic=True, fields=fields)
+        return self._copied(where, None, Part(node, dynamic=True, fields=fields), kind)
 
-    def _item(self, where: DataPath, item: Any, element: str, function: str) -> Part:
-        """A member of first or join: a field's name, or an expression (a constant among them)."""
+    def _item(self, where: DataPath, item: Any, element: str, function: str, kind: Element | None) -> Part:
+        """A member of first or join: a field's name, an expression (a constant among them), or each."""
+        where, item = resolved(self._document, where, item)
+        if _is_each(item):
+            return self._each(where, item, element, kind)
         if isinstance(item, dict) and set(item) == {"constant"}:
             return Part(nodes.constant(item["constant"]), dynamic=False)
-        return self._field(where, item, element, function)
+        return self.field(where, item, element, function, kind)
 
-    def _field(
-        self, where: DataPath, data: Any, element: str, function: str, kind: Element | None = None
-    ) -> Part:
-        if isinstance(data, dict):
-            return self.expression(where, data, element, kind)
-        if not isinstance(data, str):
-            self._wrong(
-                where, "names a field, or is an expression with 'from', 'first', 'join' or 'constant'"
-            )
-            return Part(nodes.constant(None), dynamic=True)
-        self.used.add(data)
-        self.lineage.append(Lineage(data, function, element))
+    def _function(self, where: DataPath, name: str, argument: Any, source: Part, element: str) -> Node:
         try:
-            getter = self._getter(data)
-        except PathError as fault:
-            self._wrong(where, f"{data!r} {fault}")
-            return Part(nodes.constant(None), dynamic=True)
-        return Part(nodes.get(getter, data), dynamic=True, fields=(data,), getter=getter)
-
-    def _function(self, where: DataPath, data: Mapping[str, Any], name: str, source: Part) -> Node:
-        try:
-            function = build(name, data[name], self._tables)
+            if name == "age":
+                return self._age(where, argument, source, element)
+            return nodes.apply(build(name, argument, self._tables), source)
         except ArgumentError as fault:
-            self._wrong((*where, name), f"'{name}' {fault}")
+            self.wrong(where, f"'{name}' {fault}")
             return source.node
-        return nodes.apply(function, source)
+
+    def _age(self, where: DataPath, argument: Any, source: Part, element: str) -> Node:
+        if not isinstance(argument, dict) or set(argument) != {"formats", "on"}:
+            raise ArgumentError("needs 'formats', and 'on': the field that holds the day")
+        day = self.field((*where, "on"), argument["on"], element, "age")
+        fields = nodes.shown((*source.fields, *day.fields))
+        return nodes.apply_two(years_between(argument["formats"]), source.node, day.node, fields)
+
+    def _copied(self, where: DataPath, path: Any, source: Part, kind: Element | None) -> Part:
+        """What is copied must be of the element's kind: text, or in a FHIR record the same FHIR type."""
+        if kind is None:
+            return source
+        same = self._typed(path) if isinstance(path, str) else None
+        if same is not None:
+            if same.type != kind.type and not {same.type, kind.type} <= TEXT:
+                self.wrong(where, f"copies a {same.type}, and this is a {kind.type}")
+            return source
+        if not kind.is_text or kind.type not in TEXT | {"base64Binary", "xhtml"}:
+            say = _which_makes(kind)
+            self.wrong(where, f"copies text, and this is a {kind.type}{say}")
+        return Part(nodes.copy_text(source), source.dynamic, source.fields)
+
+    def _must_fit(self, where: DataPath, name: str, kind: Element | None) -> None:
+        makes = AGE_MAKES if name == "age" else FUNCTIONS[name].makes if name in FUNCTIONS else None
+        if kind is not None and makes is not None and kind.type not in makes:
+            self.wrong(where, f"'{name}' does not make a {kind.type}{_which_makes(kind)}")
+
+    # ---------------------------------------------------------------- objects and lists
 
     def _object(self, where: DataPath, data: Mapping[str, Any], element: str, kind: Element | None) -> Part:
         members = kind.members if kind is not None else None
         if kind is not None and members is None:
-            self._wrong(where, f"{kind.type} is a single value, not an object")
+            self.wrong(where, f"{kind.type} is a single value, not an object")
+        if "each" in data and (members is None or "each" not in members):
+            self.wrong(where, "'each' stands in a list, with 'make' beside it")
+            return Part(nodes.constant(None), dynamic=True)
         condition = None
         if isinstance(data.get("when"), dict):
             condition = self.condition((*where, "when"), data["when"], element)
         parts: list[tuple[str, Part]] = []
-        for name, value in data.items():
-            if name == "when" and condition is not None:
-                continue
-            inner = members.get(name) if members is not None else None
-            if members is not None and inner is None:
-                self._wrong(
-                    (*where, name),
-                    f"{kind.type if kind else ''} has no element {name!r}{_hint(name, members)}",
-                )
-            place = f"{element}.{name}"
-            if inner is not None and inner.repeats != isinstance(value, list):
-                self._wrong(
-                    (*where, name), "repeats: write a list" if inner.repeats else "does not repeat: no list"
-                )
-            parts.append((name, self.template((*where, name), value, place, inner)))
+        with self._when(condition is not None):
+            for name, value in data.items():
+                if name != "when" or condition is None:
+                    parts.append((name, self._member((*where, name), name, value, element, kind)))
         node = nodes.build_object(parts)
         if condition is not None:
             node = nodes.only_when(condition, node)
         dynamic = condition is not None or any(part.dynamic for _, part in parts)
         return Part(node, dynamic, tuple(field for _, part in parts for field in part.fields))
 
+    def _member(self, where: DataPath, name: str, value: Any, element: str, kind: Element | None) -> Part:
+        members = kind.members if kind is not None else None
+        inner = members.get(name) if members is not None else None
+        if kind is not None and members is not None and inner is None:
+            self.wrong(where, f"{kind.type} has no element {name!r}{hint(name, members)}")
+        if inner is not None and inner.repeats != isinstance(value, list):
+            self.wrong(where, "repeats: write a list" if inner.repeats else "does not repeat: no list")
+        return self.template(where, value, f"{element}.{name}", inner)
+
     def _list(self, where: DataPath, data: list[Any], element: str, kind: Element | None) -> Part:
         parts = [
-            self.template((*where, index), item, f"{element}[{index}]", kind)
-            for index, item in enumerate(data)
+            self.item((*where, index), item, f"{element}[{index}]", kind) for index, item in enumerate(data)
         ]
         dynamic = any(part.dynamic for part in parts)
         fields = tuple(field for part in parts for field in part.fields)
-        return Part(nodes.build_list(tuple(part.node for part in parts)), dynamic, fields)
+        return Part(nodes.build_list(parts), dynamic, fields)
 
-    def _wrong(self, where: DataPath, message: str) -> None:
-        self.issues.append(self._document.issue(where, message))
+    def item(self, where: DataPath, data: Any, element: str, kind: Element | None) -> Part:
+        """One member of a list: a template, or `{each: path, make: template}` for every item of a group."""
+        where, data = resolved(self._document, where, data)
+        if _is_each(data):
+            return self._each(where, data, element, kind)
+        return self.template(where, data, element, kind)
+
+    def _each(self, where: DataPath, data: Mapping[str, Any], element: str, kind: Element | None) -> Part:
+        found = self.entered((*where, "each"), data["each"])
+        if found is None:
+            return Part(nodes.constant(None), dynamic=True)
+        scope, items = found
+        part = self.inside(scope, lambda: self.template((*where, "make"), data["make"], element, kind))
+        return Part(for_each(items, part.node, scope.shown), dynamic=True, fields=part.fields)
+
+    # ---------------------------------------------------------------- what is collected
+
+    @contextmanager
+    def _when(self, conditional: bool) -> Iterator[None]:
+        before, self._conditional = self._conditional, self._conditional or conditional
+        yield
+        self._conditional = before
+
+    def _line(
+        self,
+        where: DataPath,
+        element: str,
+        kind: Element | None,
+        function: str,
+        argument: Any,
+        data: Any,
+        part: Part,
+    ) -> None:
+        self.lines.append(
+            Line(
+                where=where,
+                element=element,
+                kind=kind,
+                function=function,
+                argument=argument,
+                data=data,
+                fields=part.fields,
+                required=isinstance(data, dict) and "required" in data,
+                conditional=self._conditional,
+                repeated=self._scope.item is not None,
+            )
+        )
+
+
+def hint(name: str, known: Any) -> str:
+    """The known name that comes closest, as the end of a message."""
+    close = get_close_matches(name, list(known), n=1)
+    return f"; did you mean {close[0]!r}?" if close else ""
+
+
+def _which_makes(kind: Element) -> str:
+    fits = [name for name, known in FUNCTIONS.items() if known.makes and kind.type in known.makes]
+    return f"; use {' or '.join(fits)}" if fits else ""
 
 
 def _is_expression(data: Mapping[str, Any]) -> bool:
@@ -231,10 +366,5 @@ def _is_expression(data: Mapping[str, Any]) -> bool:
     )
 
 
-def _as_list(data: Any) -> list[Any]:
-    return data if isinstance(data, list) else [data]
-
-
-def _hint(name: str, known: Any) -> str:
-    close = get_close_matches(name, list(known), n=1)
-    return f"; did you mean {close[0]!r}?" if close else ""
+def _is_each(data: Any) -> bool:
+    return isinstance(data, dict) and set(data) == {"each", "make"}

@@ -10,7 +10,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from mappings.functions import text_of
+from mappings.functions.argument import text_of
+from mappings.paths import word
 from mappings.record import Getter, Rejected
 
 Problem = tuple[str, str, str]
@@ -67,6 +68,7 @@ def get(getter: Getter, field: str) -> Node:
 
 
 def apply(function: Callable[[Any], Any], source: Part) -> Node:
+    """`function` of the source's value; a value that is empty stays empty."""
     field, inner, getter = shown(source.fields), source.node, source.getter
     if getter is not None:
 
@@ -86,6 +88,40 @@ def apply(function: Callable[[Any], Any], source: Part) -> Node:
             return None
         try:
             return function(value)
+        except Rejected as fault:
+            problems.append((field, fault.code, fault.message))
+            return None
+
+    return node
+
+
+def copy_text(source: Part) -> Node:
+    """The source's value, which must be text or a list of texts."""
+    field, getter = shown(source.fields), source.getter
+    checked = apply(text_already, source)
+    if getter is None:
+        return checked
+
+    def direct(values: Any, problems: list[Problem]) -> Any:
+        try:
+            value = getter(values)
+        except Rejected as fault:
+            problems.append((field, fault.code, fault.message))
+            return None
+        return value if value is None or type(value) is str else checked(values, problems)
+
+    return direct
+
+
+def apply_two(function: Callable[[Any, Any], Any], one: Node, other: Node, field: str) -> Node:
+    """`function` of two values; nothing where either is empty."""
+
+    def node(values: Any, problems: list[Problem]) -> Any:
+        first, second = one(values, problems), other(values, problems)
+        if first is None or second is None:
+            return None
+        try:
+            return function(first, second)
         except Rejected as fault:
             problems.append((field, fault.code, fault.message))
             return None
@@ -113,6 +149,16 @@ def first(nodes: tuple[Node, ...]) -> Node:
             if value is not None:
                 return value
         return None
+
+    return node
+
+
+def first_item(inner: Node) -> Node:
+    """The first of several values that `inner` gives."""
+
+    def node(values: Any, problems: list[Problem]) -> Any:
+        value = inner(values, problems)
+        return value[0] if isinstance(value, list) else value
 
     return node
 
@@ -154,50 +200,91 @@ def is_present(node: Node, *, wanted: bool) -> Condition:
 
 
 def is_among(node: Node, wanted: frozenset[str]) -> Condition:
-    """Text compared as it stands, other values by their own text; a list matches when one item does."""
+    """Values compared as words; a list matches when one item does."""
 
     def condition(values: Any, problems: list[Problem]) -> bool:
         value = node(values, problems)
-        if value is None:
-            return False
-        return any(str(item) in wanted for item in (value if isinstance(value, list) else (value,)))
+        return value in wanted if type(value) is str else not wanted.isdisjoint(_words(value))
 
     return condition
 
 
+def are_all_among(node: Node, wanted: frozenset[str]) -> Condition:
+    """Whether there is a value and each one is wanted."""
+
+    def condition(values: Any, problems: list[Problem]) -> bool:
+        words = _words(node(values, problems))
+        return bool(words) and wanted.issuperset(words)
+
+    return condition
+
+
+def _words(value: Any) -> list[str]:
+    if value is None:
+        return []
+    return [word(item) for item in value] if isinstance(value, list) else [word(value)]
+
+
 def build_object(parts: list[tuple[str, Part]]) -> Node:
-    """Plain constants are copied at once; constant objects and lists are made anew for each record, so that
-    nobody who changes one record's resource changes all."""
-    constant = {name: part.node(None, []) for name, part in parts if not part.dynamic}
-    plain = {name: value for name, value in constant.items() if not isinstance(value, dict | list | None)}
-    members = tuple((name, part.node, part.dynamic) for name, part in parts if name not in plain)
+    """An object of its members that are not empty; with members from the record, nothing when all of these
+    are empty."""
+    fresh = _fresh({name: part.node(None, []) for name, part in parts if not part.dynamic})
+    members = tuple((name, part.node) for name, part in parts if part.dynamic)
     if not members:
-        return lambda _values, _problems: plain.copy()
-    only_constant = not any(part.dynamic for _, part in parts)
+        return lambda _values, _problems: fresh()
 
     def node(values: Any, problems: list[Problem]) -> dict[str, Any] | None:
-        made = plain.copy()
-        kept = only_constant
-        for name, inner, dynamic in members:
+        made = fresh()
+        constants = len(made)
+        for name, inner in members:
             value = inner(values, problems)
             if value is not None:
                 made[name] = value
-                if dynamic:
-                    kept = True
-        return made if kept else None
+        return made if len(made) > constants else None
 
     return node
 
 
-def build_list(nodes: tuple[Node, ...]) -> Node:
+def build_list(parts: list[Part]) -> Node:
+    """A list of its members that are not empty; a member that is a list gives all of its items."""
+    if not any(part.dynamic for part in parts):
+        fresh = _anew([value for part in parts if (value := part.node(None, [])) is not None])
+        return lambda _values, _problems: fresh() or None
+    nodes = tuple(part.node for part in parts)
+
     def node(values: Any, problems: list[Problem]) -> list[Any] | None:
         made: list[Any] = []
         for inner in nodes:
             value = inner(values, problems)
-            if isinstance(value, list):
+            if type(value) is list:
                 made += value
             elif value is not None:
                 made.append(value)
         return made or None
 
     return node
+
+
+def _fresh(constant: dict[str, Any]) -> Callable[[], dict[str, Any]]:
+    """What gives this value anew each time, so that nobody who changes one record's resource changes all."""
+    given = {name: value for name, value in constant.items() if value is not None}
+    inner = tuple((name, _anew(value)) for name, value in given.items() if isinstance(value, dict | list))
+    if not inner:
+        return given.copy
+
+    def fresh() -> dict[str, Any]:
+        made = given.copy()
+        for name, make in inner:
+            made[name] = make()
+        return made
+
+    return fresh
+
+
+def _anew(value: Any) -> Callable[[], Any]:
+    if isinstance(value, dict):
+        return _fresh(value)
+    if isinstance(value, list):
+        items = tuple(_anew(item) for item in value)
+        return lambda: [item() for item in items]
+    return lambda: value

@@ -15,7 +15,7 @@ from mappings.record import PathError, Rejected
 
 Step = Callable[[Any], Any]
 
-_STEP = re.compile(r"([A-Za-z_][A-Za-z0-9_-]*)((?:\[[^\[\]]*\])*)(?:\.|$)")
+_STEP = re.compile(r"([^.\[\]]+)((?:\[[^\[\]]*\])*)(?:\.|$)")
 _PICK = re.compile(r"\[([^\[\]]*)\]")
 
 
@@ -68,21 +68,32 @@ def _member(name: str) -> Step:
     return member
 
 
+def word(value: Any) -> str:
+    """A value as picks and conditions compare it: text as it stands, others by their JSON text."""
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
 class _All(list[Any]):
     """Several values that the path walks on from at once."""
 
 
 def _pick(text: str) -> Step:
     if text == "*":
-        return lambda value: _All(value) if isinstance(value, list) else _All([value])
+        return _all
     if text.isdecimal() and text.isascii():
         return _item(int(text))
     inner, equals, wanted = text.partition("=")
     if not equals:
         raise PathError("has a pick that is neither [n], [name=value] nor [*]")
-    if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_-]*(\.[A-Za-z_][A-Za-z0-9_-]*)*", inner):
+    if not re.fullmatch(r"[^.]+(\.[^.]+)*", inner):
         raise PathError("has a pick whose left side is not names joined by dots")
     return _match(inner.split("."), wanted)
+
+
+def _all(value: Any) -> _All:
+    if type(value) is _All:
+        return _All(item for each in value for item in (each if isinstance(each, list) else [each]))
+    return _All(value) if isinstance(value, list) else _All([value])
 
 
 def _item(index: int) -> Step:
@@ -107,7 +118,7 @@ def _holds(value: Any, names: list[str], wanted: str) -> bool:
     if isinstance(value, list):
         return any(_holds(item, names, wanted) for item in value)
     if not names:
-        return bool(value == wanted)
+        return word(value) == wanted
     return isinstance(value, dict) and names[0] in value and _holds(value[names[0]], names[1:], wanted)
 
 

@@ -7,11 +7,14 @@ line and field and never a value, because values are people's data.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from profiles.outcome import Issue
+
+if TYPE_CHECKING:
+    from mappings.readers.source import Source
 
 Getter = Callable[[Any], Any]
 """Takes `Record.values`; gives the field's value, a list of them, or None when it is absent or empty."""
@@ -40,20 +43,50 @@ class Rejected(Exception):  # noqa: N818 - a verdict on one value; callers colle
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """One record: its values in the form its reader chose, and the line it starts on."""
+    """One record: its values in the form its reader chose, the line it starts on and the file it is from."""
 
     values: Any
     line: int | None = None
+    name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """A repeating part of a record: its items, and how to read inside one of them.
+
+    Relative paths keep their leading dot (`.number`); "." is the item itself.
+
+    items: from what the group's own path is relative to (`Record.values`, or an outer item) to the items.
+    getter: a relative path to a getter on an item. Raises PathError.
+    group: a group inside an item. Raises PathError.
+    names: the names under which `fields` lists what a relative path reads.
+    """
+
+    items: Callable[[Any], list[Any]]
+    getter: Callable[[str], Getter]
+    group: Callable[[str], Group]
+    names: Callable[[str], list[str]]
 
 
 class Reader(Protocol):
-    """What each format offers; made from the `format` section of a mapping."""
+    """What each format offers; made from the `format` section of a mapping.
 
-    def read(self, body: bytes) -> list[Record]:
-        """The records in `body`, at least one. Raises RecordError."""
+    keys: the names that the reader itself uses, to find what belongs together.
+    """
+
+    keys: frozenset[str]
+
+    def records(self, source: Source) -> Iterator[Record | RecordError]:
+        """The records in `source` one after the other; one that cannot be read comes as its RecordError.
+
+        Raises RecordError when nothing more can be read.
+        """
 
     def getter(self, path: str) -> Getter:
         """How to get the field at `path`. Raises PathError when it is not a path of this format."""
+
+    def group(self, path: str) -> Group:
+        """The repeating part at `path`. Raises PathError when it is not a path of this format."""
 
     def place(self, record: Record, path: str) -> int | None:
         """The line of the field at `path` in this record, where the format has lines."""

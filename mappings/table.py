@@ -4,44 +4,53 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from mappings.codes import CodeTable, Unmapped, load_code_table
-from mappings.compile import RecordKind, compile_mapping
-from mappings.reader_csv import CsvReader
-from mappings.reader_hl7v2 import Hl7v2Reader
-from mappings.reader_json import JsonReader
-from mappings.record import Reader, Record, refuse
-from mappings.render import Rendering
+from mappings.compile import Compiled, compile_mapping
+from mappings.kind import RecordKind
+from mappings.nodes import Problem
+from mappings.readers import make_reader
+from mappings.readers.source import Source
+from mappings.record import Reader, Record, RecordError, refuse
 from mappings.result import Lineage, Mapped, Rendered
 from profiles.document import Document, DocumentError, read_schema
 from profiles.document import load as load_document
+from profiles.outcome import Issue
 
 _HERE = Path(__file__).parent
 _SCHEMA = read_schema(_HERE / "mapping.schema.json")
 
 
 class LocalMapping:
-    """One system's mapping, both ways. `fingerprint` is the SHA-256 of the mapping and its code tables."""
+    """One system's mapping, both ways. `fingerprint` is the SHA-256 of the mapping and its code tables.
+
+    document: the mapping file as read; tables: its code tables by name; concept_maps: the same as resources;
+    table_documents: the files that they were read from.
+    """
 
     def __init__(
         self,
-        data: Mapping[str, Any],
+        document: Document,
         reader: Reader,
-        kinds: tuple[RecordKind, ...],
-        renderings: Mapping[str, tuple[Rendering, ...]],
-        fingerprint: str,
+        compiled: Compiled,
+        tables: Mapping[str, tuple[CodeTable, Document]],
     ) -> None:
+        data = document.data
         self.system: str = data["system"]
         self.version: str = data["version"]
         self.title: str = data["title"]
         self.format: str = data["format"]["type"]
-        self.fingerprint = fingerprint
-        self.kinds = kinds
+        self.document = document
+        self.tables = {name: table for name, (table, _) in tables.items()}
+        self.table_documents = {name: content for name, (_, content) in tables.items()}
+        self.concept_maps = {name: content.data for name, content in self.table_documents.items()}
+        self.fingerprint = _fingerprint(data, self.concept_maps)
+        self.kinds = compiled.kinds
         self._reader = reader
-        self._renderings = renderings
+        self._renderings = compiled.renderings
 
     @property
     def lineage(self) -> tuple[Lineage, ...]:
@@ -53,15 +62,39 @@ class LocalMapping:
         """The events that `render` knows: of offer, dossier and task."""
         return frozenset(self._renderings)
 
-    def read(self, body: bytes, content_type: str = "") -> list[Record]:  # noqa: ARG002 - the mapping states it
-        """The records in `body`, in the mapping's format whatever the sender calls it. Raises RecordError."""
-        return self._reader.read(body)
+    def records(self, source: Source) -> Iterator[Record | RecordError]:
+        """The records in `source`, one after the other; one that cannot be read comes as its RecordError.
+
+        Raises RecordError when nothing more can be read.
+        """
+        return self._reader.records(source)
+
+    def read(self, body: bytes) -> list[Record]:
+        """All records in `body`, in the mapping's format. Raises RecordError when any cannot be read."""
+        with Source.of_bytes(body) as source:
+            found = list(self._reader.records(source))
+        faults = [each for each in found if isinstance(each, RecordError)]
+        if faults:
+            raise RecordError(issue for fault in faults for issue in fault.issues)
+        return [each for each in found if isinstance(each, Record)]
 
     def map(self, record: Record) -> Mapped:
         """`record` as FHIR content. Raises RecordError naming field, line and rule of all that is wrong."""
+        return self.kind_of(record).map(record, self._reader)
+
+    def kind_of(self, record: Record) -> RecordKind:
+        """The kind of record that `record` is. Raises RecordError for one that is of none."""
+        problems: list[Problem] = []
         for kind in self.kinds:
-            if kind.fits is None or kind.fits(record.values, []):
-                return kind.map(record, self._reader)
+            fits = kind.fits is None or kind.fits(record.values, problems)
+            if problems:
+                # A value that cannot be read must not pass for one that is not there.
+                raise RecordError(
+                    Issue("error", code, message, field=field, line=self._reader.place(record, field))
+                    for field, code, message in problems
+                )
+            if fits:
+                return kind
         known = ", ".join(kind.name for kind in self.kinds)
         raise refuse(
             "not-supported", f"is none of the kinds of record that are taken: {known}", line=record.line
@@ -79,10 +112,9 @@ def load(path: Path) -> LocalMapping:
     """The mapping file at `path`. Raises DocumentError naming file, line and field of all that is wrong."""
     document = load_document(path, _SCHEMA)
     tables = _load_tables(document, path.parent)
-    reader = _reader(document.data)
+    reader = make_reader(document)
     compiled = compile_mapping(document, reader, {name: table for name, (table, _) in tables.items()})
-    fingerprint = _fingerprint(document.data, {name: content for name, (_, content) in tables.items()})
-    return LocalMapping(document.data, reader, compiled.kinds, compiled.renderings, fingerprint)
+    return LocalMapping(document, reader, compiled, tables)
 
 
 def shipped(system: str) -> Path:
@@ -93,19 +125,8 @@ def shipped(system: str) -> Path:
     return known[system]
 
 
-def _reader(data: Mapping[str, Any]) -> Reader:
-    match data["format"]["type"]:
-        case "csv":
-            columns = dict.fromkeys(field for kind in data["records"].values() for field in kind["fields"])
-            return CsvReader(tuple(columns), data["format"].get("delimiter", ","))
-        case "json":
-            return JsonReader()
-        case _:
-            return Hl7v2Reader()
-
-
-def _load_tables(document: Document, folder: Path) -> dict[str, tuple[CodeTable, Any]]:
-    tables: dict[str, tuple[CodeTable, Any]] = {}
+def _load_tables(document: Document, folder: Path) -> dict[str, tuple[CodeTable, Document]]:
+    tables: dict[str, tuple[CodeTable, Document]] = {}
     issues = []
     for name, entry in document.data.get("codes", {}).items():
         unmapped: Unmapped = entry["unmapped"]

@@ -1,7 +1,7 @@
 """From rendered values to bytes: JSON, CSV with a header, HL7 version 2.
 
 Each writer guards its format against the text it carries: HL7 separators are escaped, and a CSV cell that a
-spreadsheet would run as a formula is made text.
+spreadsheet would run as a formula is made text (see `mappings.formulas`).
 """
 
 from __future__ import annotations
@@ -9,16 +9,19 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 import msgspec
+
+from mappings.formulas import guarded
+from mappings.readers.csv_rows import CsvForm
 
 _ENCODER = msgspec.json.Encoder(decimal_format="number")
 _ESCAPES = str.maketrans(
     {"\\": "\\E\\", "|": "\\F\\", "^": "\\S\\", "&": "\\T\\", "~": "\\R\\", "\n": "\\.br\\"}
     | {chr(code): f"\\X{code:02X}\\" for code in (*range(10), *range(11, 32), 127)}
 )
-_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
+_RFC_4180: Final = CsvForm()
 
 Field = str | Sequence[str | None] | None
 """An HL7 field: text, or its components."""
@@ -29,13 +32,13 @@ def write_json(values: Mapping[str, Any]) -> bytes:
     return _ENCODER.encode(values)
 
 
-def write_csv(columns: Sequence[str], values: Mapping[str, Any]) -> bytes:
-    """A header and one line, as RFC 4180 has them."""
+def write_csv(columns: Sequence[str], values: Mapping[str, Any], form: CsvForm = _RFC_4180) -> bytes:
+    """A header and one line, as RFC 4180 has them. Raises UnicodeEncodeError for what `form` cannot hold."""
     out = io.StringIO(newline="")
-    writer = csv.writer(out)
+    writer = csv.writer(out, delimiter=form.delimiter, quotechar=form.quote)
     writer.writerow(columns)
     writer.writerow([_cell(values.get(column)) for column in columns])
-    return out.getvalue().encode("utf-8")
+    return out.getvalue().encode(form.encoding)
 
 
 def write_hl7v2(segments: Sequence[tuple[str, Mapping[int, Field]]]) -> bytes:
@@ -44,8 +47,7 @@ def write_hl7v2(segments: Sequence[tuple[str, Mapping[int, Field]]]) -> bytes:
 
 
 def _cell(value: Any) -> str:
-    text = "" if value is None else str(value)
-    return f"'{text}" if text.startswith(_FORMULA_STARTS) else text
+    return "" if value is None else guarded(str(value))
 
 
 def _segment(name: str, fields: Mapping[int, Field]) -> str:

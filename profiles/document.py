@@ -1,7 +1,7 @@
 """Read the project's own data files (mappings, policies, agreements, node settings) and check them.
 
-A file is YAML or JSON, checked with a JSON Schema (draft 2020-12), and every value keeps the line it
-stands on, so that whoever wrote the file is told where to look. Reading is strict where YAML is loose:
+A file is YAML or JSON, checked with a JSON Schema (draft 2020-12), and every value keeps the line and column
+it stands at, so that whoever wrote the file is told where to look. Reading is strict where YAML is loose:
 only the core types of YAML 1.2 (`no`, `on` and `2024-01-02` stay text), no repeated keys, no aliases and no
 tags. Messages show the offending *key*, never a value: agreements hold people's names.
 """
@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, cast
@@ -20,9 +20,10 @@ from jsonschema import Draft202012Validator, FormatChecker
 from jsonschema.exceptions import ValidationError
 
 from profiles.outcome import Issue
-from profiles.yaml_core import CoreLoader, SyntaxFault, read_node
+from profiles.yaml_core import CoreLoader, SyntaxFault, place, read_node
+from profiles.yaml_core import DataPath as DataPath
 
-DataPath = tuple[str | int, ...]
+_Places = tuple[Mapping[DataPath, int], Mapping[DataPath, int]]  # lines and columns
 
 # Only the formats that jsonschema checks by itself; others would depend on what happens to be installed.
 _FORMATS = FormatChecker(formats=("date", "regex", "email"))
@@ -38,7 +39,7 @@ _TYPE_NAMES = {
 
 
 class DocumentError(Exception):
-    """A data file that cannot be used. `issues` say why, one `file:line: field: message` line each."""
+    """A data file that cannot be used. `issues` say why, one `file:line:column: field: message` line each."""
 
     def __init__(self, issues: Iterable[Issue], name: str = "") -> None:
         self.issues = tuple(issues)
@@ -48,19 +49,27 @@ class DocumentError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """A data file that fits its schema: plain `data`, and where each part of it stands."""
+    """A data file that fits its schema: plain `data`, and where each part of it stands.
+
+    columns: empty where nothing but the line tells a part from others.
+    """
 
     name: str
     data: Any
     lines: Mapping[DataPath, int]
+    columns: Mapping[DataPath, int] = field(default_factory=dict)
 
     def line(self, path: DataPath) -> int:
         """The line of the value at `path` (`("steps", 0, "field")`), or of the nearest part around it."""
-        return _line(self.lines, path)
+        return self.lines.get(_nearest(self.lines, path), 1)
+
+    def column(self, path: DataPath) -> int | None:
+        """The column of what `line` finds: of a member its key's."""
+        return self.columns.get(_nearest(self.lines, path))
 
     def issue(self, path: DataPath, message: str, code: str = "invalid") -> Issue:
         """An error about the value at `path`, for checks that a schema cannot express."""
-        return Issue("error", code, message, field=field_name(path), line=self.line(path))
+        return _issue(code, message, path, (self.lines, self.columns))
 
     def error(self, issues: Iterable[Issue]) -> DocumentError:
         """`issues` as an exception that names this file: `raise document.error([document.issue(...)])`."""
@@ -82,15 +91,13 @@ def load(path: Path, schema: Mapping[str, Any]) -> Document:
 
 def parse(text: str, schema: Mapping[str, Any], name: str) -> Document:
     """`text` as a Document; `name` is shown in messages, and one ending in `.json` makes it strict JSON."""
-    data, lines = _read_json(text, name) if name.endswith(".json") else _read_yaml(text, name)
+    data, places = _read_json(text, name) if name.endswith(".json") else _read_yaml(text, name)
     validator = Draft202012Validator(schema, format_checker=_FORMATS)
-    found = sorted(
-        validator.iter_errors(data), key=lambda error: (_line(lines, _where(error)), _where_text(error))
-    )
+    # jsonschema names a missing key at a time; our message names all that are missing, once.
+    found = dict.fromkeys(_as_issue(error, places) for error in validator.iter_errors(data))
     if found:
-        # jsonschema names a missing key at a time; our message names all that are missing, once.
-        raise DocumentError(dict.fromkeys(_as_issue(error, lines) for error in found), name)
-    return Document(name, data, lines)
+        raise DocumentError(sorted(found, key=lambda issue: (issue.line, issue.field)), name)
+    return Document(name, data, *places)
 
 
 def read_schema(path: Path) -> dict[str, Any]:
@@ -108,63 +115,67 @@ def field_name(path: Sequence[str | int]) -> str:
     return text
 
 
-def _read_yaml(text: str, name: str) -> tuple[Any, dict[DataPath, int]]:
+def _read_yaml(text: str, name: str) -> tuple[Any, _Places]:
     lines: dict[DataPath, int] = {}
+    columns: dict[DataPath, int] = {}
     try:
         node = yaml.compose(text, Loader=CoreLoader)
         if node is None:
-            raise SyntaxFault("the file is empty", 1)
-        return read_node(node, (), lines), lines
+            raise SyntaxFault("the file is empty")
+        return read_node(node, (), lines, columns), (lines, columns)
     except yaml.MarkedYAMLError as fault:
-        mark = fault.problem_mark or fault.context_mark
         message = f"not YAML: {fault.problem or 'cannot be parsed'}"
-        raise DocumentError([_fault(message, mark.line + 1 if mark else 1)], name) from None
+        raise _fault(name, message, *place(fault.problem_mark or fault.context_mark)) from None
     except yaml.YAMLError:
-        raise DocumentError([_fault("not YAML: a character that YAML does not allow", 1)], name) from None
+        raise _fault(name, "not YAML: a character that YAML does not allow") from None
     except SyntaxFault as fault:
-        raise DocumentError([_fault(fault.message, fault.line)], name) from None
+        raise _fault(name, fault.message, fault.line, fault.column) from None
     except RecursionError:
-        raise DocumentError([_fault("nested too deeply", 1)], name) from None
+        raise _fault(name, "nested too deeply") from None
 
 
-def _read_json(text: str, name: str) -> tuple[Any, dict[DataPath, int]]:
+def _read_json(text: str, name: str) -> tuple[Any, _Places]:
     try:
         data = json.loads(text, parse_constant=_no_constant)
     except json.JSONDecodeError as fault:
-        raise DocumentError([_fault(f"not JSON: {fault.msg}", fault.lineno)], name) from None
+        raise _fault(name, f"not JSON: {fault.msg}", fault.lineno, fault.colno) from None
     except (ValueError, RecursionError):
-        raise DocumentError(
-            [_fault("not JSON: a number or a nesting that JSON data files may not use", 1)], name
-        ) from None
+        raise _fault(name, "not JSON: a number or a nesting that JSON data files may not use") from None
     # Every JSON text is YAML but for tabs, which JSON allows only between tokens. Reading it so gives the
-    # lines and refuses repeated keys; the values are JSON's own (it alone joins surrogate escapes).
-    _, lines = _read_yaml(text.replace("\t", " "), name)
-    return data, lines
+    # places and refuses repeated keys; the values are JSON's own (it alone joins surrogate escapes).
+    _, places = _read_yaml(text.replace("\t", " "), name)
+    return data, places
 
 
 def _no_constant(_: str) -> Any:
     raise ValueError  # NaN and Infinity, which Python reads and JSON does not know
 
 
-def _fault(message: str, line: int) -> Issue:
-    return Issue("error", "structure", message, line=line)
+def _fault(name: str, message: str, line: int = 1, column: int = 1) -> DocumentError:
+    return DocumentError([Issue("error", "structure", message, line=line, column=column)], name)
 
 
 def _text(name: str, issue: Issue) -> str:
-    place = ":".join(str(part) for part in (name, issue.line) if part not in ("", None))
-    return ": ".join(part for part in (place, issue.field, issue.message) if part)
+    stands = ":".join(str(part) for part in (name, issue.line, issue.column) if part not in ("", None))
+    return ": ".join(part for part in (stands, issue.field, issue.message) if part)
 
 
-def _line(lines: Mapping[DataPath, int], path: DataPath) -> int:
+def _nearest(lines: Mapping[DataPath, int], path: DataPath) -> DataPath:
     while path and path not in lines:
         path = path[:-1]
-    return lines.get(path, 1)
+    return path
 
 
-def _as_issue(error: ValidationError, lines: Mapping[DataPath, int]) -> Issue:
+def _issue(code: str, message: str, path: DataPath, places: _Places) -> Issue:
+    lines, columns = places
+    found = _nearest(lines, path)
+    line, column = lines.get(found, 1), columns.get(found)
+    return Issue("error", code, message, field=field_name(path), line=line, column=column)
+
+
+def _as_issue(error: ValidationError, places: _Places) -> Issue:
     code = "required" if error.validator == "required" else "value"
-    path = _where(error)
-    return Issue("error", code, _message(error), field=field_name(path), line=_line(lines, path))
+    return _issue(code, _message(error), _where(error), places)
 
 
 def _where(error: ValidationError) -> DataPath:
@@ -172,10 +183,6 @@ def _where(error: ValidationError) -> DataPath:
     path = tuple(error.absolute_path)
     unknown = _unknown_keys(error)
     return (*path, unknown[0]) if unknown else path
-
-
-def _where_text(error: ValidationError) -> str:
-    return field_name(_where(error))
 
 
 def _unknown_keys(error: ValidationError) -> list[str]:

@@ -20,7 +20,8 @@ class Issue:
 
     `code` is from FHIR's IssueType value set (`required`, `value`, `structure`, `invariant`,
     `code-invalid`, `not-found`, `forbidden`, ...). `expression` is a FHIRPath location, empty when the
-    finding is about a local record; then `field` and `line` say where in that record.
+    finding is about a local record or a data file; then `field`, `line` and `column` say where in that,
+    counted from 1.
     """
 
     severity: Severity
@@ -31,6 +32,7 @@ class Issue:
     line: int | None = None
     profile: str = ""
     constraint: str = ""
+    column: int | None = None
 
     def diagnostics(self) -> str:
         """The message with its place in the local record, where there is one."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import bindparam, delete, select
+from sqlalchemy import bindparam, delete, select, update
 
 from gateway.store.schema import content, received
 from gateway.store.work import Work
@@ -14,6 +14,15 @@ _GET = select(content.c.sealed).where(
     content.c.tenant == bindparam("at_tenant"),
     content.c.owner_id == bindparam("owner"),
     content.c.name == bindparam("named"),
+)
+_REPLACE = (
+    update(content)
+    .where(
+        content.c.tenant == bindparam("at_tenant"),
+        content.c.owner_id == bindparam("owner"),
+        content.c.name == bindparam("named"),
+    )
+    .values(sealed=bindparam("anew"))
 )
 _FORGET = tuple(
     delete(table).where(table.c.tenant == bindparam("at_tenant"), table.c.owner_id == bindparam("owner"))
@@ -25,6 +34,11 @@ def put(work: Work, owner_id: str, name: str, value: Mapping[str, Any]) -> None:
     """Seal one more piece of content under its owner's key."""
     sealed = work.vault.seal(owner_id, name, value)
     work.add(content, {"owner_id": owner_id, "name": name, "sealed": sealed})
+
+
+def replace(work: Work, owner_id: str, name: str, value: Mapping[str, Any]) -> None:
+    """Seal a piece of content anew in the place of what was there."""
+    work.run(_REPLACE, owner=owner_id, named=name, anew=work.vault.seal(owner_id, name, value))
 
 
 def get(work: Work, owner_id: str, name: str) -> dict[str, Any] | None:

@@ -16,6 +16,9 @@ from gateway.store.work import Work
 _FIRST = select(received.c.body_digest, received.c.answer).where(
     received.c.tenant == bindparam("at_tenant"), received.c.key_digest == bindparam("key")
 )
+_OWNER = select(received.c.owner_id).where(
+    received.c.tenant == bindparam("at_tenant"), received.c.key_digest == bindparam("key")
+)
 _SEEN = select(assertion.c.jti).where(
     assertion.c.tenant == bindparam("at_tenant"),
     assertion.c.issuer == bindparam("of_issuer"),
@@ -43,6 +46,12 @@ def first_answer(work: Work, channel: str, key: str, body: bytes) -> dict[str, A
         )
     answer: dict[str, Any] = msgspec.json.decode(row.answer)
     return answer
+
+
+def owner_of(work: Work, channel: str, key: str) -> str | None:
+    """What a record with this key opened (the id of its referral), while that is still kept."""
+    found: str | None = work.run(_OWNER, key=work.vault.digest(channel, key)).scalar()
+    return found
 
 
 def remember(

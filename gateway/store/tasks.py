@@ -79,6 +79,14 @@ def add(work: Work, referral_id: str, owner: str, served: Iterable[str]) -> Task
     return made
 
 
+def add_served(work: Work, task_id: str, served: Iterable[str]) -> None:
+    """Random addresses for what can be served only now, when the content has been amended."""
+    known = addresses(work, task_id)
+    new = [_pointer(task_id, name) for name in served if name not in known]
+    if new:
+        work.add(pointer, *new)
+
+
 def add_address(work: Work, task_id: str, resource_type: str) -> str:
     """A random address for one more thing, which is named by it; returns its id."""
     made = str(uuid4())

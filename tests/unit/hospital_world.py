@@ -38,7 +38,7 @@ def offered(node: Node) -> tuple[Ask, str, str]:
     answers = json.loads((RECORDS / "1-consent.json").read_bytes())
     answers["end"] = (node.now() + timedelta(days=1)).date().isoformat()
     permission.record_consent(node, ask, cli_consent.build(node.settings, answers))
-    receipt = Exchange(node).hand_in(ask, "hl7v2-referral", (RECORDS / "1-hospital.hl7").read_bytes(), "")[0]
+    receipt = Exchange(node).hand_in(ask, "hl7v2-referral", (RECORDS / "1-hospital.hl7").read_bytes())[0]
     assert not isinstance(receipt, Refused)
     assert receipt.state == "offered"
     with node.store.work() as work:

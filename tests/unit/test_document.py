@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from profiles.document import DocumentError, load, parse
+from profiles.document import Document, DocumentError, load, parse
 
 SCHEMA = {
     "type": "object",
@@ -54,38 +54,46 @@ def test_words_and_dates_stay_text_and_numbers_are_numbers() -> None:
     }
 
 
-def test_every_value_keeps_its_line_and_an_unknown_place_gives_the_nearest() -> None:
+def test_every_value_keeps_its_place_and_an_unknown_one_gives_the_nearest() -> None:
     document = parse(GOOD, SCHEMA, "a.yaml")
     assert document.line(("codes", "on")) == 7
     assert document.line(("contacts", 1, "role")) == 10
     assert document.line(("contacts", 1, "missing", 3)) == 10
     assert document.line(("missing",)) == 1
+    assert document.column(("codes", "on")) == 3
+    assert document.column(("contacts", 1, "missing", 3)) == 5
+    assert Document("rows.csv", [], {(0,): 2}).column((0, "code")) is None
 
 
 def test_a_later_check_can_point_at_a_place() -> None:
     document = parse(GOOD, SCHEMA, "a.yaml")
     fault = document.error([document.issue(("contacts", 1, "role"), "is listed nowhere")])
-    assert str(fault) == "a.yaml:10: contacts[1].role: is listed nowhere"
+    assert str(fault) == "a.yaml:10:5: contacts[1].role: is listed nowhere"
 
 
 # (what is wrong, the line that is changed, what it becomes, what is said)
 REFUSALS = [
-    ("misspelt key", "days: 30", "day: 30", "a.yaml:3: day: unknown key 'day'; did you mean 'days'?"),
-    ("missing key", "id: no\n", "", "a.yaml:1: needs 'id'"),
-    ("wrong type", "days: 30", "days: thirty", "a.yaml:3: days: must be a whole number"),
-    ("out of range", "days: 30", "days: 0", "a.yaml:3: days: is out of range (minimum 1)"),
-    ("no such day", "2026-11-20", "2026-02-30", "a.yaml:2: effective: must be a valid date"),
-    ("not in the list", "active", "gone", 'a.yaml:4: state: must be one of "active", "draft"'),
-    ("key twice", "days: 30", "id: yes", "a.yaml:3: the key 'id' stands here twice"),
-    ("alias", "days: 30", "days: &d 30\nto: *d", "a.yaml:4: an alias (*name) is not allowed here"),
-    ("tag", "days: 30", "days: !!str 30", "a.yaml:3: days: must be a whole number"),
-    ("own tag", "days: 30", "days: !python/name:os.system x", "a.yaml:3: a tag (!name) is not allowed here"),
-    ("not YAML", "days: 30", "days: [30", "a.yaml:4: not YAML: expected ',' or ']', but got ':'"),
+    ("misspelt key", "days: 30", "day: 30", "a.yaml:3:1: day: unknown key 'day'; did you mean 'days'?"),
+    ("missing key", "id: no\n", "", "a.yaml:1:1: needs 'id'"),
+    ("wrong type", "days: 30", "days: thirty", "a.yaml:3:1: days: must be a whole number"),
+    ("out of range", "days: 30", "days: 0", "a.yaml:3:1: days: is out of range (minimum 1)"),
+    ("no such day", "2026-11-20", "2026-02-30", "a.yaml:2:1: effective: must be a valid date"),
+    ("not in the list", "active", "gone", 'a.yaml:4:1: state: must be one of "active", "draft"'),
+    ("key twice", "days: 30", "id: yes", "a.yaml:3:1: the key 'id' stands here twice"),
+    ("alias", "days: 30", "days: &d 30\nto: *d", "a.yaml:4:5: an alias (*name) is not allowed here"),
+    ("tag", "days: 30", "days: !!str 30", "a.yaml:3:1: days: must be a whole number"),
+    (
+        "own tag",
+        "days: 30",
+        "days: !python/name:os.system x",
+        "a.yaml:3:7: a tag (!name) is not allowed here",
+    ),
+    ("not YAML", "days: 30", "days: [30", "a.yaml:4:6: not YAML: expected ',' or ']', but got ':'"),
     (
         "no form fits",
         "days: 30",
         "to: 3",
-        "a.yaml:3: to: fits none of the allowed forms; the nearest: must be text",
+        "a.yaml:3:1: to: fits none of the allowed forms; the nearest: must be text",
     ),
 ]
 
@@ -108,7 +116,7 @@ def test_all_faults_are_told_in_the_order_of_the_file() -> None:
 def test_json_is_read_strictly_and_keeps_lines() -> None:
     document = parse('{\n\t"id": "\\ud83d\\ude00",\n\t"days": 2\n}', SCHEMA, "a.json")
     assert document.data == {"id": "\N{GRINNING FACE}", "days": 2}
-    assert document.line(("days",)) == 3
+    assert (document.line(("days",)), document.column(("days",))) == (3, 2)
 
 
 @pytest.mark.parametrize(

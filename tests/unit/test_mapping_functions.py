@@ -108,5 +108,7 @@ def test_an_argument_that_is_not_usable_is_refused_when_the_mapping_loads(name: 
 
 
 def test_the_list_is_closed() -> None:
-    plain = {"date", "datetime", "hl7_time", "phone", "integer", "name", "text", "split"}
-    assert set(FUNCTIONS) == plain | {"code", "coding", "concept", "uncode"}
+    times = {"date", "datetime", "time", "hl7_time"}
+    people = {"phone", "name", "age_band", "zip5", "zip3", "county", "safe_contact"}
+    values = {"integer", "decimal", "boolean", "identifier", "split", "nth", "text", "lower", "without"}
+    assert set(FUNCTIONS) == times | people | values | {"code", "coding", "concept", "uncode"}

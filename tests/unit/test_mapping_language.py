@@ -99,7 +99,7 @@ def test_the_good_mapping_loads_and_maps(tmp_path: Path) -> None:
         ("      secret:", "      born:", 25, "the field is used, so it is not ignored"),
         ("unmapped: reject", "unmapped: ignore", 6, 'must be one of "reject", "text", "drop"'),
         ("need.json", "needs.json", 6, "the code table is not usable"),
-        ("    kind: referral\n", "    kind: referal\n", 9, 'must be one of "referral", "status"'),
+        ("    kind: referral\n", "    kind: referal\n", 9, 'must be one of "referral", "amendment"'),
         ('    subject: {system: {constant: "urn:tiny"}, value: person}\n', "", 8, "needs 'subject'"),
         ("version:", "verzion:", 2, "unknown key 'verzion'"),
         (

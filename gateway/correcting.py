@@ -1,0 +1,83 @@
+"""A local record about an earlier one of the same system: it amends the referral, or takes it back."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+import msgspec
+
+import consent
+from gateway import notify, receive, referral, route
+from gateway.errors import refuse
+from gateway.node import Node
+from gateway.offering import Receipt, cancel_all, offer_held
+from gateway.recording import Ask, record
+from gateway.store import consents, contents, received, referrals, tasks
+from gateway.store.referrals import Referral
+from gateway.store.work import Work
+from mappings import Mapped
+
+
+def correct(node: Node, ask: Ask, system: str, mapped: Mapped) -> Receipt:
+    """Amend or cancel the referral that the record names. Raises Refused: 404 if it is not known, 409, 422.
+
+    The same correction sent again gets its first answer, even where a later one has come since.
+    """
+    said = receive.same_record(mapped)
+    key = f"{mapped.key}|{hashlib.sha256(said).hexdigest()}"
+    with node.store.work() as work:
+        if again := received.first_answer(work, system, key, said):
+            return msgspec.convert(again, Receipt)
+        owner = received.owner_of(work, system, mapped.of or "")
+        found = referrals.get(work, owner) if owner else None
+        if found is None:
+            raise refuse(404, "not-found", "No referral of yours is known by the number named.", field="of")
+        if mapped.kind == "cancellation":
+            cancel_all(ask, work, found)
+            receipt = Receipt(found.id, "cancelled", work.stamp)
+        else:
+            receipt = _amend(node, ask, work, system, found, mapped)
+        answer = msgspec.to_builtins(receipt)
+        received.remember(work, system, key, said, found.id, answer)
+        if received.owner_of(work, system, mapped.key) is None:
+            # A later correction may name this record, and not the first.
+            received.remember(work, system, mapped.key, said, found.id, answer)
+        return receipt
+
+
+def _amend(node: Node, ask: Ask, work: Work, system: str, found: Referral, mapped: Mapped) -> Receipt:
+    resources = receive.referral_resources(mapped, node.definitions)
+    _must_be_the_same(node, work, system, found, mapped, resources)
+    contents.replace(work, found.id, referrals.RECORD, receive.record(node, system, mapped, resources))
+    served = consent.served_names(resources, node.policy)
+    for task in tasks.of_referral(work, found.id):
+        tasks.add_served(work, task.id, served)
+        if task.status in referral.OPEN or task.status == "requested":
+            changed = tasks.change(work, task, task.status, task.detail)
+            record(work, ask, "update", "U", found, changed)
+            notify.announce(work, found, changed)
+    if found.state == "held":
+        for receipt in offer_held(node, ask, work, found):
+            if receipt.state == "offered":
+                return receipt
+    return Receipt(found.id, "amended", work.stamp)
+
+
+def _must_be_the_same(
+    node: Node, work: Work, system: str, found: Referral, mapped: Mapped, resources: dict[str, Any]
+) -> None:
+    """What a recipient has agreed to is one need of one person: another is another referral."""
+    if found.state not in ("held", "offered"):
+        raise refuse(409, "business-rule", "The referral is closed; send a new one.", field="of")
+    person = consents.subject_digest(work, *mapped.subject) if mapped.subject else ""
+    named = set(route.candidates(node, node.settings.systems[system], mapped)) if mapped.recipient else set()
+    asked = {task.owner for task in tasks.of_referral(work, found.id)}
+    for changed, what in (
+        (person != found.subject_digest, "another person"),
+        (route.referral_type(resources["ServiceRequest"]) != found.referral_type, "another need"),
+        (not named <= asked, "another recipient"),
+    ):
+        if changed:
+            rule = f"It names {what} than the referral it amends: cancel that one, and send a new one."
+            raise refuse(409, "business-rule", rule, field="of")
