@@ -81,7 +81,7 @@ class Exchange:
                 return self._open_referral(ask, system, mapped)
             case "amendment" | "cancellation":
                 return correct(self.node, ask, system, mapped)
-            case "status" if mapped.of is None:
+            case "status" if "id" in mapped.resources["Task"]:
                 return self._answer_partner(ask, system, mapped)
             case "skip":
                 return Receipt("", "passed over", self.node.stamp(), (mapped.because,))

@@ -11,17 +11,12 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 from uuid import NAMESPACE_URL, uuid5
 
+from mappings.provenance import MAPPING, provenance
 from mappings.result import Mapped
 from mappings.table import LocalMapping
 from profiles import canonical
 
-MAPPING: Final = f"{canonical.BASE}/sid/mapping"
 _FULFILL: Final = {"coding": [{"system": canonical.TASK_CODE, "code": "fulfill"}]}
-_ASSEMBLER: Final = {
-    "coding": [
-        {"system": "http://terminology.hl7.org/CodeSystem/provenance-participant-type", "code": "assembler"}
-    ]
-}
 _CLAIMS: Final[Mapping[str, str]] = {
     "Patient": canonical.PATIENT,
     "ServiceRequest": canonical.SERVICE_REQUEST,
@@ -40,11 +35,11 @@ def bundle(mapping: LocalMapping, mapped: Mapped, now: str) -> dict[str, Any]:
     """
     resources = linked(mapping, mapped, now)
     made = [{"fullUrl": url, "resource": resource} for url, resource in resources.items()]
-    provenance = {
+    source = {
         "fullUrl": _url(mapping.system, mapped.key, "Provenance"),
-        "resource": _provenance(mapping, resources, now),
+        "resource": provenance(mapping, [{"reference": url} for url in resources], now),
     }
-    return {"resourceType": "Bundle", "type": "collection", "timestamp": now, "entry": [*made, provenance]}
+    return {"resourceType": "Bundle", "type": "collection", "timestamp": now, "entry": [*made, source]}
 
 
 def linked(mapping: LocalMapping, mapped: Mapped, now: str) -> dict[str, dict[str, Any]]:
@@ -148,21 +143,3 @@ def _each(mapped: Mapped) -> Iterator[tuple[Mapping[str, Any], str]]:
 
 def _url(system: str, key: str, name: str) -> str:
     return f"urn:uuid:{uuid5(NAMESPACE_URL, f'{MAPPING}/{system}/{key}/{name}')}"
-
-
-def _provenance(mapping: LocalMapping, targets: Mapping[str, Any], now: str) -> dict[str, Any]:
-    """Which mapping, to the digit, made the targets; nothing of the record itself."""
-    what = {
-        "identifier": {
-            "system": MAPPING,
-            "value": f"{mapping.system}|{mapping.version}|{mapping.fingerprint}",
-        },
-        "display": mapping.title,
-    }
-    return {
-        "resourceType": "Provenance",
-        "target": [{"reference": url} for url in targets],
-        "recorded": now,
-        "agent": [{"type": _ASSEMBLER, "who": {"display": "Waymeet"}}],
-        "entity": [{"role": "derivation", "what": what}],
-    }
