@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -13,20 +12,19 @@ from pathlib import Path
 from typing import Annotated, BinaryIO
 
 import typer
-from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
 from gateway.cli_profiles import OfNode, Packages, definitions
-from gateway.cli_said import err, out, said
-from gateway.resource_files import MAX_RESOURCE, Text, texts
+from gateway.cli_said import said
+from gateway.cli_stream import a_closed_pipe_ends_it, many, progress, say
 from profiles import strict_json, validate
 from profiles.elements import ProfileError
 from profiles.engine import engine
+from profiles.json_files import MAX_TEXT, Text, texts
 from profiles.outcome import Issue, errors, operation_outcome
 from profiles.registry import Definitions
 
 STDIN = Path("-")
 MOST_SHOWN = 50  # issues of one resource; --json has them all
-_BAR_FROM = 2 * 1024 * 1024  # bytes; less is done before a bar could be read
 _STYLE = {"fatal": "red", "error": "red", "warning": "yellow", "information": ""}
 
 Show = Callable[[str, list[Issue]], None]
@@ -46,35 +44,25 @@ def command(
     ] = False,
 ) -> None:
     """Check FHIR resources. Works without a node. Exit status: 0 no error, 1 errors, 2 nothing checked."""
-    with said(), _a_closed_pipe_ends_it():
+    with said(), a_closed_pipe_ends_it():
         _files_exist(files)
         held = definitions(config, package or ())
         if profile:
             _must_hold(profile, held)
         told = _Told()
         show = _show_json if as_json else _show
-        with _progress(files) as advance:
+        with progress("checking", _size(files)) as advance:
             for path in files:
                 for where, issues, size in _checked(path, profile or None, held):
                     told.count(issues)
                     show(where, issues)
-                    advance(size)
+                    if advance is not None:
+                        advance(size)
         if not as_json:
-            _say(told.summary(), "red" if told.bad else "green")
+            say(told.summary(), "red" if told.bad else "green")
             if told.not_held:
-                _say("What is not held can be added: --package PATH, a FHIR package (.tgz or folder).")
+                say("What is not held can be added: --package PATH, a FHIR package (.tgz or folder).")
     raise typer.Exit(1 if told.bad else 0)
-
-
-@contextmanager
-def _a_closed_pipe_ends_it() -> Iterator[None]:
-    """Whoever reads the output has read enough (`| head`): end without a word."""
-    try:
-        yield
-        sys.stdout.flush()
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for what is flushed at exit
-        raise typer.Exit(1) from None
 
 
 @dataclass(slots=True)
@@ -95,8 +83,8 @@ class _Told:
         self.severities.update("error" if one.severity == "fatal" else one.severity for one in issues)
 
     def summary(self) -> str:
-        found = f"{_many(self.severities['error'], 'error')}, {_many(self.severities['warning'], 'warning')}"
-        return f"{_many(self.resources, 'resource')} checked, {self.bad} with errors: {found}."
+        found = f"{many(self.severities['error'], 'error')}, {many(self.severities['warning'], 'warning')}"
+        return f"{many(self.resources, 'resource')} checked, {self.bad} with errors: {found}."
 
 
 def _files_exist(files: list[Path]) -> None:
@@ -132,7 +120,7 @@ def _checked(path: Path, profile: str | None, held: Definitions) -> Iterator[tup
 
 def _issues(text: Text, profile: str | None, held: Definitions) -> list[Issue]:
     if text.body is None:
-        message = f"is longer than {MAX_RESOURCE // (1024 * 1024)} MB, so it was not checked"
+        message = f"is longer than {MAX_TEXT // (1024 * 1024)} MB, so it was not checked"
         return [Issue("error", "too-long", message, line=text.line)]
     try:
         resource = strict_json.read(text.body)
@@ -150,40 +138,23 @@ def _opened(path: Path) -> Iterator[BinaryIO]:
         yield source
 
 
-@contextmanager
-def _progress(files: list[Path]) -> Iterator[Callable[[int], None]]:
-    """A bar on standard error when it is a terminal and there is much to do; gives what moves it."""
-    total = sum(path.stat().st_size for path in files if path != STDIN)
-    if not err.is_terminal or (total < _BAR_FROM and STDIN not in files):
-        yield lambda _: None
-        return
-    columns = (TextColumn("checking"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
-    # What is printed to a terminal meanwhile goes above the bar; into a pipe or a file it goes as it is.
-    with Progress(*columns, console=err, transient=True, redirect_stdout=out.is_terminal) as bar:
-        task = bar.add_task("", total=None if STDIN in files else total)
-        yield lambda size: bar.advance(task, size)
+def _size(files: list[Path]) -> int:
+    """Bytes in all, as far as they are known: of standard input nobody can tell."""
+    return sum(path.stat().st_size for path in files if path != STDIN)
 
 
 def _show(where: str, issues: list[Issue]) -> None:
     if not issues:
         return
-    _say(where, "bold")
+    say(where, "bold")
     for issue in issues[:MOST_SHOWN]:
         place = f"{issue.expression}: " if issue.expression else ""
         rule = ", ".join(part for part in (issue.constraint, issue.profile) if part)
         said_of = f" ({rule})" if rule else ""
-        _say(f"  {issue.severity:<8} {place}{issue.diagnostics()}{said_of}", _STYLE[issue.severity])
+        say(f"  {issue.severity:<8} {place}{issue.diagnostics()}{said_of}", _STYLE[issue.severity])
     if len(issues) > MOST_SHOWN:
-        _say(f"  and {len(issues) - MOST_SHOWN} more; --json shows them all")
+        say(f"  and {len(issues) - MOST_SHOWN} more; --json shows them all")
 
 
 def _show_json(_where: str, issues: list[Issue]) -> None:
     sys.stdout.write(json.dumps(operation_outcome(issues)) + "\n")
-
-
-def _many(count: int, name: str) -> str:
-    return f"{count} {name}{'' if count == 1 else 's'}"
-
-
-def _say(text: str, style: str = "") -> None:
-    out.print(text, style=style or None, markup=False, highlight=False, soft_wrap=True)

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from http.cookiejar import CookieJar, DefaultCookiePolicy
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import httpx2
 import msgspec
@@ -130,12 +130,14 @@ class PeerClient:
             self._forget(peer, scope, token)
         raise PeerRefused("the peer node does not accept the access tokens that it issues to this node")
 
-    async def post_webhook(self, url: str, headers: Mapping[str, str], content: bytes) -> Answer:
+    async def post_webhook(
+        self, url: str, headers: Mapping[str, str], content: bytes, method: Literal["POST", "PATCH"] = "POST"
+    ) -> Answer:
         """The answer of the agency's own system at its configured `url`; no token is sent.
 
         Raises `PeerUnavailable` or `PeerFault`.
         """
-        return await self._send("POST", url, headers, content)
+        return await self._send(method, url, headers, content)
 
     async def close(self) -> None:
         """Close all connections; tokens are forgotten."""

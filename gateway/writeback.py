@@ -64,7 +64,8 @@ async def hand_over(
     if settings.webhook is not None:
         headers = {"Content-Type": rendered.content_type, "Idempotency-Key": name}
         try:
-            succeeded(await client.post_webhook(settings.webhook, headers, rendered.body))
+            answer = await client.post_webhook(settings.webhook, headers, rendered.body, rendered.method)
+            succeeded(answer)
         except PeerUnavailable:
             raise Stopped(Later("the agency's own system does not answer")) from None
         except PeerError:

@@ -67,6 +67,7 @@ class Compiler:
         self._is_field = is_field
         self._typed = typed
         self._conditional = False
+        self._asking = False  # whether a condition is being compiled: what it reads is only looked at
         self.issues: list[Issue] = []
         self.lines: list[Line] = []
         self.lineage: list[Lineage] = []
@@ -102,7 +103,10 @@ class Compiler:
     def condition(self, where: DataPath, data: Any, element: str) -> Condition:
         """The condition at `where`; see `mappings.conditions`."""
         where, data = resolved(self._document, where, data)
-        return compile_condition(self, where, data, element)
+        before, self._asking = self._asking, True
+        made = compile_condition(self, where, data, element)
+        self._asking = before
+        return made
 
     def field(
         self, where: DataPath, data: Any, element: str, function: str, kind: Element | None = None
@@ -116,7 +120,7 @@ class Compiler:
             self.wrong(where, "a path of digits stands in quotes" if isinstance(data, float) else wrong)
             return Part(nodes.constant(None), dynamic=True)
         shown = self._scope.show(data)
-        self.lineage.append(Lineage(shown, function, element))
+        self.lineage.append(Lineage(shown, "when" if self._asking else function, element))
         try:
             getter = self._scope.getter(data)
             self.used.update(self._scope.names(data))

@@ -13,6 +13,8 @@ from typing import Any, Protocol
 from mappings.nodes import Condition, Node, Problem
 from mappings.record import Getter, Group, PathError, Rejected
 
+_RELATIVE = "starts with a dot, which only paths inside an 'each' do"
+
 Items = Callable[[Any], list[Any]]
 
 
@@ -41,7 +43,7 @@ class Scope:
         """How to get `path` from what nodes are given here. Raises PathError."""
         if self.item is None:
             if path.startswith("."):
-                raise PathError("starts with a dot, which only paths inside an 'each' do")
+                raise PathError(_RELATIVE)
             return self.record.getter(path)
         if path.startswith("."):
             inner = self.item.getter(path)
@@ -66,6 +68,8 @@ class Scope:
         if self.item is None:
             if path == ".":
                 return Scope(self.record, _itself(self.record)), lambda record: [(record, record)]
+            if path.startswith("."):
+                raise PathError(_RELATIVE)
             group = self.record.group(path)
             items = group.items
             return Scope(self.record, group, path), lambda record: [(item, record) for item in items(record)]

@@ -47,7 +47,7 @@ def lineage_json(mapping: LocalMapping) -> str:
 
 
 def lineage_provenance(mapping: LocalMapping, now: str) -> list[dict[str, Any]]:
-    """The same as FHIR R4: a Provenance for each record kind, field and function; its targets are the elements.
+    """The same as FHIR R4: a Provenance for each record kind, field and function; its targets are elements.
 
     The targets are of no record, and so References with a type and a path alone. `activity` is the function,
     the entity with the role `source` the field. now: a FHIR instant.

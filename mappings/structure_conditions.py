@@ -10,9 +10,8 @@ from mappings.parts import resolved
 from mappings.paths import word
 from profiles.document import DataPath, Document
 
-_OF_OTHERS = re.compile(
-    r"true|false|-?[0-9]+(\.[0-9]+)?"
-)  # words that a JSON boolean or number may stand for
+_ESCAPES = str.maketrans({"\\": "\\\\", "'": "\\'", "\n": "\\n", "\r": "\\r", "\t": "\\t"})
+_BARE = re.compile("true|false|0|-?[1-9][0-9]*")
 
 
 class Inexpressible(Exception):  # noqa: N818 - a verdict on one entry
@@ -45,9 +44,7 @@ def fhirpath(document: Document, where: DataPath, data: Any, *, inside: bool) ->
     if "present" in data:
         return f"{path}.exists()" if data["present"] else f"{path}.empty()"
     words = [word(value) for value in as_list(data.get("is", data.get("only")))]
-    wanted = " | ".join(map(_literal, words))
-    if any(map(_OF_OTHERS.fullmatch, words)):
-        path += ".select(toString())"
+    wanted = " | ".join(literal for each in words for literal in _literals(each))
     if "is" in data:
         return f"{path}.intersect({wanted}).exists()"
     return f"({path}.exists() and {path}.subsetOf({wanted}))"
@@ -61,8 +58,7 @@ def _path(field: str, inside: bool) -> str:
     return f"%record.`{name}`" if inside and not field.startswith(".") else f"`{name}`"
 
 
-def _literal(value: str) -> str:
-    escaped = (
-        re.sub(r"([\\'])", r"\\\1", value).replace("\n", "\\n").replace("\r", "\\r").replace("\t", "\\t")
-    )
-    return f"'{escaped}'"
+def _literals(value: str) -> list[str]:
+    """A word as text, and as the JSON boolean or whole number that it may stand for."""
+    text = value.translate(_ESCAPES)
+    return [f"'{text}'", *([value] if _BARE.fullmatch(value) else [])]

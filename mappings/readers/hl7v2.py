@@ -186,7 +186,8 @@ def _decode(raw: bytes, encoding: str, first: int) -> str:
         text = raw.decode(encoding)
     except UnicodeDecodeError as fault:
         line = first + raw.count(b"\r", 0, fault.start)
-        raise refuse("value", f"the text is not {encoding.upper()}, the character set by MSH-18", line=line) from None
+        rule = f"the text is not {encoding.upper()}, the character set by MSH-18"
+        raise refuse("value", rule, line=line) from None
     if "\0" in text:
         line = first + raw.count(b"\r", 0, raw.index(b"\0"))
         raise refuse("value", "the text holds a NUL character", line=line)

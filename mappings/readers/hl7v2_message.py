@@ -77,7 +77,7 @@ def new_message(header: str, line: int) -> Message:
     if charset not in _CHARSETS:
         known = ", ".join(name for name in _CHARSETS if name)
         raise refuse("not-supported", f"this character set is not taken; {known} are", "MSH-18", line)
-    component, repetition, escape, subcomponent = separators[1:]
+    component, repetition, escape, subcomponent = tuple(separators[1:])
     kind = fields[8].partition(component)[0].strip() if len(fields) > 8 else ""
     return Message(component, repetition, escape, subcomponent, sep, _CHARSETS[charset], kind)
 

@@ -44,6 +44,8 @@ def getter(path: str) -> Getter:
     if not found:
         raise PathError(_HELP)
     pick, one = _picker(found), _field_getter(found)
+    if found["key"] is None and not found["all"]:
+        return _of_first(found["segment"], one)
     if found["all"]:
 
         def get_all(message: Message) -> list[str] | None:
@@ -56,6 +58,16 @@ def getter(path: str) -> Getter:
         for fields in pick(message):
             return one(message, fields)
         return None
+
+    return get
+
+
+def _of_first(name: str, one: Callable[[Message, Fields], str | None]) -> Getter:
+    """Most paths are of a message's first segment of that name, so these are read with one call less."""
+
+    def get(message: Message) -> str | None:
+        segments = message.segments.get(name)
+        return None if segments is None else one(message, segments[0])
 
     return get
 

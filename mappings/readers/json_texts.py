@@ -5,15 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from itertools import chain
 from typing import Any, BinaryIO
 
 from mappings.record import RecordError, decode, refuse
 from profiles import strict_json
+from profiles.json_files import MAX_TEXT, texts
 
-MAX_TEXT = 64 * 1024 * 1024  # bytes of a document, or of a line of NDJSON
 MAX_DEPTH = 100  # objects and lists inside one another; what reads them goes down by calling itself
-_NDJSON = (".ndjson", ".jsonl")
 _NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
 _KEY = re.compile(r" '[A-Za-z_][\w.-]*'", re.ASCII)
 
@@ -33,16 +31,15 @@ def values(file: BinaryIO, name: str) -> Iterator[Text | RecordError]:
     NDJSON is told by its name's end, or by a line that ends in `}` before one that begins with `{`. Raises
     RecordError for one document that is not JSON, is too long or empty.
     """
-    lines = _lines(file)
-    first, second = next(lines, None), next(lines, None)
-    if first is None:
+    empty = True
+    for text in texts(file, name):
+        if text.alone:
+            yield Text(text.line, _value(text.body), alone=True)
+        elif text.body or text.body is None:
+            yield _parsed(text.line, text.body)
+        empty = False
+    if empty:
         raise refuse("required", "the record is empty")
-    if name.lower().endswith(_NDJSON) or _follows(first[1], second):
-        for number, body in chain([first], [second] if second else [], lines):
-            yield _parsed(number, body)
-    else:
-        file.seek(0)
-        yield Text(1, document(file), alone=True)
 
 
 def document(file: BinaryIO) -> Any:
@@ -50,32 +47,16 @@ def document(file: BinaryIO) -> Any:
     return _value(file.read(MAX_TEXT + 1))
 
 
-def _parsed(number: int, body: bytes) -> Text | RecordError:
+def _parsed(number: int, body: bytes | None) -> Text | RecordError:
     try:
         return Text(number, _value(body))
     except RecordError as fault:
         return RecordError(replace(issue, line=number) for issue in fault.issues)
 
 
-def _follows(first: bytes, second: tuple[int, bytes] | None) -> bool:
-    return first.rstrip().endswith(b"}") and second is not None and second[1].lstrip().startswith(b"{")
-
-
-def _lines(file: BinaryIO) -> Iterator[tuple[int, bytes]]:
-    """Every line that is not blank, by its number; of one that is too long, no more than shows that."""
-    number = 0
-    while line := file.readline(MAX_TEXT + 1):
-        number += 1
-        rest = line
-        while len(rest) > MAX_TEXT and not rest.endswith(b"\n"):
-            rest = file.readline(MAX_TEXT + 1)
-        if not line.isspace():
-            yield number, line
-
-
-def _value(body: bytes) -> Any:
+def _value(body: bytes | None) -> Any:
     """Numbers with a point stay decimals, digit for digit. Raises RecordError with the line of the fault."""
-    if len(body) > MAX_TEXT:
+    if body is None or len(body) > MAX_TEXT:
         raise refuse("too-long", f"the text is longer than {MAX_TEXT // 1024 // 1024} MiB")
     try:
         value = strict_json.read(body)

@@ -13,10 +13,9 @@ import pytest
 from test_cli_profiles import PROFILE, package, profile
 from typer.testing import CliRunner, Result
 
-from gateway import resource_files
 from gateway.cli import app
-from gateway.resource_files import texts
-from profiles import canonical
+from profiles import canonical, json_files
+from profiles.json_files import texts
 
 GOOD: dict[str, Any] = {"resourceType": "Patient", "gender": "female"}
 BAD: dict[str, Any] = {"resourceType": "Patient", "gender": "qzx"}
@@ -166,7 +165,7 @@ def test_standard_input_is_read_and_named() -> None:
 
 
 def test_a_line_that_is_too_long_is_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(resource_files, "MAX_RESOURCE", 100)
+    monkeypatch.setattr(json_files, "MAX_TEXT", 100)
     source = io.BytesIO(b'{"a":1}\n' + b"x" * 1000 + b'\n{"b":2}\n' + b"y" * 101)
     found = [(one.line, one.body) for one in texts(source, "many.ndjson")]
     assert found == [(1, b'{"a":1}\n'), (2, None), (3, b'{"b":2}\n'), (4, None)]

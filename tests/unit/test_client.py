@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 import uvicorn
@@ -534,18 +534,19 @@ def test_a_path_that_is_none_is_refused_before_anything_is_sent(path: str, peer:
 # -- the agency's own system ----------------------------------------------------------------------------
 
 
-def test_a_webhook_gets_the_content_and_no_token(peer: Peer) -> None:
+@pytest.mark.parametrize("way", ["POST", "PATCH"])
+def test_a_webhook_gets_the_content_and_no_token(way: Literal["POST", "PATCH"], peer: Peer) -> None:
     peer.handlers["/hook"] = always(202)
 
     async def hand_over(client: PeerClient) -> Answer:
         await client.request(peer.entry, "GET", "/fhir/Task/1", scope=SCOPE)
         return await client.post_webhook(
-            f"{peer.entry.address}/hook", {"Content-Type": "application/hl7-v2"}, b"MSH"
+            f"{peer.entry.address}/hook", {"Content-Type": "application/hl7-v2"}, b"MSH", way
         )
 
     assert run(hand_over).status == 202
     method, _path, headers, body = peer.seen("/hook")[0]
-    assert (method, body, headers["content-type"]) == ("POST", b"MSH", "application/hl7-v2")
+    assert (method, body, headers["content-type"]) == (way, b"MSH", "application/hl7-v2")
     assert "authorization" not in headers
 
 

@@ -132,9 +132,19 @@ def test_the_shelter_gets_one_line_with_a_header() -> None:
     }
 
 
-@pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@x", "\tx"])
+FORMULAS = ["=1+1", "+1+1", "-1-x", "@x", "\tx", "\r=x", "\nx", "  =x", "\xa0-x", "'=x", "＝1", "-1\n=x"]  # noqa: RUF001
+
+
+@pytest.mark.parametrize("text", FORMULAS)
 def test_a_cell_that_a_spreadsheet_would_run_is_made_text(text: str) -> None:
-    assert f"'{text}".encode() in write_csv(["a"], {"a": text})
+    _, (cell,) = csv.reader(io.StringIO(write_csv(["a"], {"a": text}).decode(), newline=""))
+    assert cell == f"'{text}"
+
+
+@pytest.mark.parametrize("text", ["-1", "+12035550142", "-3.50", "a=b", "'tis", "no - not now", ""])
+def test_a_cell_that_is_no_formula_stays_as_it_is(text: str) -> None:
+    _, cells = csv.reader(io.StringIO(write_csv(["a", "b"], {"a": text, "b": 1}).decode(), newline=""))
+    assert cells == [text, "1"]
 
 
 def test_hl7_text_cannot_break_out_of_its_field() -> None:

@@ -1,6 +1,6 @@
-"""FHIR resources in files: one JSON document each, or NDJSON with one resource on each line, as a stream.
+"""JSON in files: one document each, or NDJSON with one value on each line, as a stream of texts.
 
-Memory is bounded: there is one resource at a time, none longer than `MAX_RESOURCE`.
+Memory is bounded: there is one text at a time, none longer than `MAX_TEXT`.
 """
 
 from __future__ import annotations
@@ -9,13 +9,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import BinaryIO
 
-MAX_RESOURCE = 64 * 1024 * 1024
+MAX_TEXT = 64 * 1024 * 1024
 NDJSON = (".ndjson", ".jsonl")
 
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """The text of one resource, which begins on `line` of its source; None when it is too long.
+    """The text of one value, which begins on `line` of its source; None when it is too long.
 
     alone: it is all that its source holds.
     """
@@ -26,7 +26,7 @@ class Text:
 
 
 def texts(source: BinaryIO, name: str) -> Iterator[Text]:
-    """The text of each resource in `source`.
+    """The text of each value in `source`.
 
     NDJSON is told by the end of its name, or by its content: a line that ends in `}` before one that begins
     with `{`, which no single JSON document has.
@@ -53,18 +53,18 @@ def _document(source: BinaryIO, first: Text, second: Text | None) -> Text:
         return Text(1, None, alone=True)
     blank = b"\n" * (first.line - 1), b"\n" * (second.line - first.line - 1)  # so that lines count right
     read = blank[0] + first.body + blank[1] + second.body
-    body = read + source.read(max(0, MAX_RESOURCE + 1 - len(read)))
-    return Text(1, body if len(body) <= MAX_RESOURCE else None, alone=True)
+    body = read + source.read(max(0, MAX_TEXT + 1 - len(read)))
+    return Text(1, body if len(body) <= MAX_TEXT else None, alone=True)
 
 
 def _lines(source: BinaryIO) -> Iterator[Text]:
     """Every line that is not blank."""
     number = 0
-    while raw := source.readline(MAX_RESOURCE + 1):
+    while raw := source.readline(MAX_TEXT + 1):
         number += 1
-        if len(raw) > MAX_RESOURCE:
+        if len(raw) > MAX_TEXT:
             while raw and not raw.endswith(b"\n"):
-                raw = source.readline(MAX_RESOURCE)
+                raw = source.readline(MAX_TEXT)
             yield Text(number, None)
         elif not raw.isspace():
             yield Text(number, raw)
