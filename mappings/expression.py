@@ -230,7 +230,7 @@ class Compiler:
         try:
             if name == "age":
                 return self._age(where, argument, source, element)
-            return nodes.apply(build(name, argument, self._tables), source)
+            return nodes.apply(build(name, argument, self._tables), source, whole=FUNCTIONS[name].whole)
         except ArgumentError as fault:
             self.wrong(where, f"'{name}' {fault}")
             return source.node

@@ -40,7 +40,7 @@ def shown(fields: tuple[str, ...]) -> str:
 
 def as_text(part: Part) -> Node:
     """`part`, whose value must be one text or number, as text."""
-    return apply(text_of, part)
+    return apply(text_of, part, whole=True)
 
 
 def text_already(value: Any) -> Any:
@@ -67,15 +67,21 @@ def get(getter: Getter, field: str) -> Node:
     return node
 
 
-def apply(function: Callable[[Any], Any], source: Part) -> Node:
-    """`function` of the source's value; a value that is empty stays empty."""
+def apply(function: Callable[[Any], Any], source: Part, *, whole: bool = False) -> Node:
+    """`function` of the source's value, of several values for each; a value that is empty stays empty.
+
+    whole: the function takes several values as they are.
+    """
     field, inner, getter = shown(source.fields), source.node, source.getter
+    takes = function if whole else over_lists(function)
     if getter is not None:
 
         def direct(values: Any, problems: list[Problem]) -> Any:
             try:
                 value = getter(values)
-                return None if value is None else function(value)
+                if value is None:
+                    return None
+                return takes(value) if type(value) is list else function(value)
             except Rejected as fault:
                 problems.append((field, fault.code, fault.message))
                 return None
@@ -87,7 +93,7 @@ def apply(function: Callable[[Any], Any], source: Part) -> Node:
         if value is None:
             return None
         try:
-            return function(value)
+            return takes(value)
         except Rejected as fault:
             problems.append((field, fault.code, fault.message))
             return None
@@ -95,10 +101,22 @@ def apply(function: Callable[[Any], Any], source: Part) -> Node:
     return node
 
 
+def over_lists(function: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """`function` of one value as a function that also takes several, each for itself."""
+
+    def each(value: Any) -> Any:
+        if type(value) is list:
+            kept = [result for result in map(function, value) if result is not None]
+            return kept or None
+        return function(value)
+
+    return each
+
+
 def copy_text(source: Part) -> Node:
     """The source's value, which must be text or a list of texts."""
     field, getter = shown(source.fields), source.getter
-    checked = apply(text_already, source)
+    checked = apply(text_already, source, whole=True)
     if getter is None:
         return checked
 

@@ -22,7 +22,7 @@ class Lineage:
     sensitivity: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Mapped:
     """A local record as FHIR content.
 

@@ -70,22 +70,9 @@ AGE_MAKES: Final = _WHOLE
 
 
 def build(name: str, argument: Any, tables: Mapping[str, CodeTable]) -> Function:
-    """The function `name` with its argument from the mapping. Raises ArgumentError."""
+    """The function `name` with its argument from the mapping, for one value. Raises ArgumentError."""
     known = FUNCTIONS[name]
-    function = known.build(_table(argument, tables) if known.of_table else argument)
-    return function if known.whole else over_lists(function)
-
-
-def over_lists(function: Function) -> Function:
-    """`function` of one value as a function that also takes several, each for itself."""
-
-    def apply(value: Any) -> Any:
-        if type(value) is list:
-            kept = [result for result in map(function, value) if result is not None]
-            return kept or None
-        return function(value)
-
-    return apply
+    return known.build(_table(argument, tables) if known.of_table else argument)
 
 
 def _table(argument: Any, tables: Mapping[str, CodeTable]) -> CodeTable:

@@ -11,6 +11,7 @@ from mappings.codes import CodeTable, Unmapped
 from mappings.functions import FUNCTIONS, build
 from mappings.functions.argument import ArgumentError
 from mappings.functions.people import years_between
+from mappings.nodes import over_lists
 from mappings.record import Rejected
 
 YES_NO = {"yes": ["1"], "no": ["0"], "absent": ["8", "9", "99"]}
@@ -86,7 +87,6 @@ ZONED = {"formats": ["HL7", "ISO", "MM/DD/YYYY hh:mm"], "zone": "America/New_Yor
         ("lower", True, "FOOD", "food"),
         ("without", "mailto:", "mailto:ana@mail.example", "ana@mail.example"),
         ("without", "mailto:", "ana@mail.example", "ana@mail.example"),
-        ("date", "YYYY-MM-DD", ["2024-02-29", "2024-03-01"], ["2024-02-29", "2024-03-01"]),
     ],
 )
 def test_a_function_makes(name: str, argument: Any, value: Any, made: Any) -> None:
@@ -184,6 +184,11 @@ def test_a_function_refuses_and_does_not_say_the_value(name: str, argument: Any,
 def test_an_argument_that_is_not_usable_is_refused_when_the_mapping_loads(name: str, argument: Any) -> None:
     with pytest.raises(ArgumentError):
         build(name, argument, {})
+
+
+def test_several_values_are_taken_one_by_one() -> None:
+    dates = over_lists(build("date", "M/D/YYYY", {}))
+    assert dates(["2/29/2024", "3/1/2024"]) == ["2024-02-29", "2024-03-01"]
 
 
 def test_the_list_is_closed() -> None:
