@@ -55,7 +55,7 @@ def value_of(line: Line, lines: Sequence[Line], tables: Mapping[str, CodeTable])
     getter = _getter(element, [other for other in lines if other.function == "constant"])
     shown = "task" + re.sub(r"\[\d+\]", "", element).removeprefix("Task")
     part = Part(nodes.get(getter, shown), dynamic=True, fields=(shown,), getter=getter)
-    return shown, nodes.apply(_back(line, tables), part)
+    return shown, nodes.apply(_back(line, tables), part, whole=True)
 
 
 def kept(name: str) -> Node:
