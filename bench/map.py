@@ -67,9 +67,9 @@ def main() -> None:
     measured = microseconds(subjects)
     for name, median in measured.items():
         ratio = median / measured[HAND]
-        print(f"{name:<44} {median:8.1f} µs a row   {ratio:6.1f} × hand-written")
+        print(f"{name:<44} {median:8.1f} µs a row   {ratio:6.1f} times hand-written")
     for other in (JSONATA, LIQUID):
-        print(f"{other}: {measured[other] / measured[OURS]:.0f} × the mapping")
+        print(f"{other}: {measured[other] / measured[OURS]:.0f} times the mapping")
     print(f"HL7 v2, read and mapped: {messages_per_second():,.0f} messages a second on one core")
     print(hmis())
 

@@ -16,6 +16,7 @@ from gateway import (
     cli_consent,
     cli_directory,
     cli_init,
+    cli_map,
     cli_profiles,
     cli_validate,
     outbox,
@@ -56,6 +57,7 @@ def demo(
 app.command("init")(cli_init.init)
 app.add_typer(cli_consent.app, name="consent")
 app.add_typer(cli_directory.app, name="directory")
+app.add_typer(cli_map.app, name="map")
 app.add_typer(cli_profiles.app, name="profiles")
 app.command("validate")(cli_validate.command)
 

@@ -87,7 +87,9 @@ def build(found: settings.Settings, given: dict[str, Any]) -> dict[str, Any]:
         end=given.get("end", _usual_end(found)),
         signed=given["signed"],
         recorded=clock.now(),
-        regime="vawa" if protected else "hipaa" if "covered-entity" in found.kinds else "community-organization",
+        regime=(
+            "vawa" if protected else "hipaa" if "covered-entity" in found.kinds else "community-organization"
+        ),
     )
 
 

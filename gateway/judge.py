@@ -42,15 +42,9 @@ def judge(node: Node, work: Work, referral: Referral, task: Task) -> Judged:
     """
     record = contents.get(work, referral.id, referrals.RECORD) or {}
     resources: Mapping[str, Any] = record.get("resources", {})
-    peer = node.peer(task.owner)
     facts = Facts(
         source=Party(referral.organization, kinds=node.settings.kinds),
-        recipient=Party(
-            task.owner,
-            known=peer is not None,
-            active=peer is not None and peer.status == "active",
-            suspended=peer is not None and peer.status == "suspended",
-        ),
+        recipient=recipient_now(node, task.owner),
         purpose=referral.purpose,
         referral_type=referral.referral_type,
         state=task.status,
@@ -60,6 +54,17 @@ def judge(node: Node, work: Work, referral: Referral, task: Task) -> Judged:
         policy=node.policy,
     )
     return Judged(consent.decide(facts, work.now), resources)
+
+
+def recipient_now(node: Node, organization: str) -> Party:
+    """A recipient as the directory knows it at this moment."""
+    peer = node.peer(organization)
+    return Party(
+        organization,
+        known=peer is not None,
+        active=peer is not None and peer.status == "active",
+        suspended=peer is not None and peer.status == "suspended",
+    )
 
 
 def permitted(node: Node, work: Work, referral: Referral, task: Task) -> Judged:

@@ -87,7 +87,7 @@ def _faults(document: Document, section: Section) -> list[Issue]:
     missing = [key for key in ("fields", *needed) if key not in section.data]
     faults = [document.issue(section.where, f"needs {key!r}: it is of the kind {kind}") for key in missing]
     faults += [
-        document.issue((*section.where, key), f"says nothing in the kind {kind}") for key in needless if key in own
+        document.issue((*section.where, key), f"says nothing in a {kind}") for key in needless if key in own
     ]
     faults += [
         document.issue((*section.where, "resources"), f"needs {name}: it is of the kind {kind}")
