@@ -54,15 +54,17 @@ class Uses:
         self._lines = {(line.where, line.element): line for line in lines}
         self._sources = Sources(document, functions, groups)
         self._every: Every = []
+        self._only: Line | None = None
         self.words = self._sources.words
         self.fits = all_of(self._of_kind(section.data, holds=True))
         for other in earlier:
             self.fits = all_of([self.fits, *self._of_kind(other.data, holds=False)])
 
-    def within(self, wants: Wants) -> list[Use]:
-        """The uses with the ways to come to them in a record of which these things hold."""
+    def within(self, wants: Wants, only: Line | None = None) -> list[Use]:
+        """The uses, or those of one entry, with the ways to come to them in a record as it is wanted."""
         data, places = self._section.data, self._section.places
         found: list[Use] = []
+        self._only = only
         for name in ("key", "of", "subject", "recipient", "local"):
             if name in data:
                 self._envelope(places[name], data[name], name, (wants,), found)
@@ -89,6 +91,8 @@ class Uses:
     def _template(
         self, where: DataPath, data: Any, element: str, groups: Key, ways: Ways, found: list[Use]
     ) -> None:
+        if self._only is not None and not self._only.element.startswith(element):
+            return
         where, data = resolved(self._document, where, data)
         line = self._lines.get((where, element))
         if line is not None:
@@ -108,6 +112,8 @@ class Uses:
                     self._template((*where, name), value, f"{element}.{name}", groups, ways, found)
 
     def _entry(self, line: Line, data: Any, groups: Key, ways: Ways, found: list[Use]) -> None:
+        if self._only is not None and line is not self._only:
+            return
         plain = line.function == "constant" and not isinstance(data, dict)
         sources = [] if plain else list(self._sources.of(data, groups, ways))
         found += (Use(line, source, self._where_every(source)) for source in sources)

@@ -83,14 +83,16 @@ class Witnesses:
 
     def _otherwise(self, at: int, base: Wants, poorest: Outcome) -> set[Issue]:
         """What is wrong with witnesses of a use that come to it in another way, with its fields filled."""
+        asked = self._all[at]
+        place = [use for use in self._all if use.line is asked.line].index(asked)
         for fits in self._uses.fits[:_MOST_FITS]:
-            read = merged(fits, filled(self._all[at]))
-            use = self._uses.within(read)[at] if read is not None else None
+            read = merged(fits, filled(asked))
+            use = self._uses.within(read, asked.line)[place] if read is not None else None
             if use is not None and use.ways:
                 seen = self._single(use, base, poorest)
                 if use in self._tried.samples:
                     return seen
-        self._tried.unreached.append(self._all[at])
+        self._tried.unreached.append(asked)
         return set()
 
     def _poorest(self) -> tuple[Wants, Wants, Outcome] | None:

@@ -21,6 +21,23 @@ _ADDED: dict[str, dict[str, Any]] = {
 }
 
 
+_STORIES = (
+    "case-json/accepted",
+    "case-json/completed-and-met",
+    "case-json/completed-outcome-not-known",
+    "case-json/declined-for-want-of-space",
+    "case-json/on-hold-code-only",
+    "case-json/referral-out",
+    "hl7v2-referral/bare-minimum",
+    "hl7v2-referral/food-insecurity",
+    "hl7v2-referral/other-separators-and-order-number",
+    "shelter-csv/alias-and-need-only",
+    "shelter-csv/rule-in-her-own-words",
+    "shelter-csv/spreadsheet-export",
+    "shelter-csv/whole-row",
+)
+
+
 def seeds() -> Iterator[tuple[str, dict[str, Any]]]:
     """(name, resource), in an order that does not change.
 
@@ -38,7 +55,9 @@ def seeds() -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 def _mapped() -> Iterator[tuple[str, dict[str, Any]]]:
-    for path in sorted((CASES / "mapping").glob("*/*.yaml")):
+    """A choice of the mappings' cases: thousands of changes are made to each resource. That all of what every
+    mapping makes is good is asked elsewhere (test_mapped_by_java)."""
+    for path in [CASES / "mapping" / f"{story}.yaml" for story in _STORIES]:
         named = yaml.safe_load(path.read_text("utf-8"))["resources"]
         story = f"{path.parent.name}/{path.stem}"
         every = []
