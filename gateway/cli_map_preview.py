@@ -17,9 +17,9 @@ from gateway.cli_map_named import Named, mapping_called
 from gateway.cli_profiles import OfNode, Packages, definitions
 from gateway.cli_said import err, out, said
 from gateway.cli_stream import a_closed_pipe_ends_it, many, say
-from gateway.cli_table import empty_table, table_of
+from gateway.cli_table import empty_table
 from gateway.map_sources import opened
-from mappings import LocalMapping, Record, RecordError
+from mappings import Lineage, LocalMapping, Record, RecordError
 from mappings.bundle import linked
 from mappings.kind import RecordKind
 from mappings.readers import make_reader
@@ -162,13 +162,17 @@ def _leaves(value: Any, element: str) -> Iterator[tuple[str, str]]:
 
 
 def _ways(kind: RecordKind, values: _Values) -> RenderableType:
-    """The ways of the fields that have a value in this record."""
-    rows = [
-        (way.field, way.function, way.element, way.sensitivity)
-        for way in kind.lineage
-        if values.at(way.field)
-    ]
-    return table_of(("field", "function", "element", "sensitivity"), rows)
+    """The ways of the fields that have a value in this record, field by field."""
+    ways: dict[str, list[Lineage]] = {}
+    for way in kind.lineage:
+        if values.at(way.field):
+            ways.setdefault(way.field, []).append(way)
+    lines = []
+    for field, taken in ways.items():
+        mark = f"  sensitivity {taken[0].sensitivity}" if taken[0].sensitivity else ""
+        lines.append(Text.assemble(field, (mark, "yellow")))
+        lines += [Text(f"  {way.function} \N{RIGHTWARDS ARROW} {way.element}", "dim") for way in taken]
+    return Group(*lines)
 
 
 def _show_issues(issues: Sequence[Issue]) -> None:

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from gateway.map_sources import Advance, opened, sets
-from mappings import LocalMapping, Mapped, Record, RecordError
+from mappings import LocalMapping, Record, RecordError
+from mappings.blame import with_fields
 from mappings.bundle import bundle
 from profiles import validate
 from profiles.outcome import Issue, errors
 from profiles.registry import Definitions
-
-_PICK = re.compile(r"\[[^\[\]]*\]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +76,7 @@ def one(
         return Skipped(mapped.because)
     made = bundle(mapping, mapped, now)
     issues = [
-        _with_field(issue, mapped)
+        with_fields(issue, mapped.lineage)
         for entry in made["entry"]
         for issue in errors(validate(entry["resource"], held=held))
     ]
@@ -88,18 +86,3 @@ def one(
 def _rejected(file: str, line: int | None, issues: Sequence[Issue], *, broken_off: bool = False) -> Rejected:
     found = line if line is not None else next((issue.line for issue in issues if issue.line), None)
     return Rejected(file, found, tuple(issues), broken_off)
-
-
-def _with_field(issue: Issue, mapped: Mapped) -> Issue:
-    """A finding about an element, with the fields that lead to the element or into it."""
-    wanted = _steps(issue.expression)
-    fields = [
-        line.field
-        for line in mapped.lineage
-        if all(mine == theirs for mine, theirs in zip(_steps(line.element), wanted, strict=False))
-    ]
-    return replace(issue, field=", ".join(dict.fromkeys(fields))) if len(wanted) > 1 else issue
-
-
-def _steps(element: str) -> list[str]:
-    return _PICK.sub("", element).split(".")

@@ -10,9 +10,10 @@ from gateway import fhir_json
 from gateway.errors import Refused, not_found, refuse
 from gateway.node import Node
 from mappings import LocalMapping, Mapped, Record, RecordError
+from mappings.blame import with_fields
 from mappings.readers.source import Source
 from profiles import canonical, validate
-from profiles.outcome import Issue, errors
+from profiles.outcome import errors
 from profiles.registry import Definitions
 
 
@@ -62,7 +63,7 @@ def referral_resources(mapped: Mapped, held: Definitions) -> dict[str, Any]:
         *(issue for one in observations for issue in errors(validate(one, held=held))),
     ]
     if issues:
-        raise Refused(422, [_with_field(issue, mapped) for issue in issues])
+        raise Refused(422, [with_fields(issue, mapped.lineage) for issue in issues])
     return {"Patient": patient, "ServiceRequest": request, "Observation": observations}
 
 
@@ -80,19 +81,3 @@ def record(node: Node, system: str, mapped: Mapped, resources: Mapping[str, Any]
 def same_record(mapped: Mapped) -> bytes:
     """What is equal when the same record comes twice: all it says, without message ids and times."""
     return fhir_json.encode([mapped.kind, mapped.resources, mapped.recipient])
-
-
-def _with_field(issue: Issue, mapped: Mapped) -> Issue:
-    element = issue.expression.partition("[")[0]
-    source: Mapping[str, str] = {line.element.partition("[")[0]: line.field for line in mapped.lineage}
-    field = source.get(element, issue.field)
-    return Issue(
-        issue.severity,
-        issue.code,
-        issue.message,
-        issue.expression,
-        field,
-        issue.line,
-        issue.profile,
-        issue.constraint,
-    )

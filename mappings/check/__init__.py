@@ -45,7 +45,7 @@ def check(
     check_sensitivity(mapping, destinations or {}, findings)
     check_sample(mapping, sample, findings)
     for kind in mapping.kinds:
-        if kind.kind == "status":
+        if kind.kind == "status" and mapping.format in ("csv", "json"):
             for line, reason in not_invertible(mapping, kind):
                 message = f"cannot be read backwards when news is written back: {reason}"
                 findings.at(line.where, "information", "informational", message)
