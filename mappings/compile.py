@@ -12,7 +12,6 @@ from typing import Any
 
 from mappings.codes import CodeTable
 from mappings.elements import Element, element_at
-from mappings.expression import Compiler
 from mappings.fields import check_fields, read_fields
 from mappings.kind import RecordKind, makes_nothing
 from mappings.nodes import Node, as_text, required, shown
@@ -20,6 +19,7 @@ from mappings.parts import check_parts
 from mappings.record import Getter, Group, PathError, Reader
 from mappings.render import Rendering, compile_renderings
 from mappings.sections import Section, read_sections
+from mappings.template import Compiler
 from profiles.document import DataPath, Document
 from profiles.outcome import Issue
 

@@ -12,9 +12,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
-from mappings import nodes
 from mappings.groups import Items, Scope, every_item
-from mappings.nodes import Condition, Part
+from mappings.nodes import Condition, Node, Part, Problem
 from mappings.paths import word
 from profiles.document import DataPath
 
@@ -51,7 +50,7 @@ def compile_condition(reads: Reads, where: DataPath, data: Any, element: str) ->
             reads.condition((*where, key, index), item, element)
             for index, item in enumerate(as_list(data[key]))
         ]
-        return nodes.all_of(parts) if key == "all" else nodes.any_of(parts)
+        return _all_of(parts) if key == "all" else _any_of(parts)
     if set(data) == {"not"}:
         inner = reads.condition((*where, "not"), data["not"], element)
         return lambda values, problems: not inner(values, problems)
@@ -68,9 +67,9 @@ def _test(reads: Reads, where: DataPath, data: Mapping[str, Any], element: str) 
     if "present" in data:
         if not isinstance(data["present"], bool):
             reads.wrong((*where, "present"), "is true or false")
-        return nodes.is_present(node, wanted=data["present"] is True)
+        return _is_present(node, wanted=data["present"] is True)
     wanted = frozenset(word(value) for value in as_list(data.get("is", data.get("only"))))
-    return nodes.is_among(node, wanted) if "is" in data else nodes.are_all_among(node, wanted)
+    return _is_among(node, wanted) if "is" in data else _are_all_among(node, wanted)
 
 
 def _every(reads: Reads, where: DataPath, data: Mapping[str, Any], element: str) -> Condition:
@@ -89,3 +88,41 @@ def as_list(data: Any) -> list[Any]:
 
 def _never(_values: Any, _problems: Any) -> bool:
     return False
+
+
+def _all_of(parts: list[Condition]) -> Condition:
+    return lambda values, problems: all(part(values, problems) for part in parts)
+
+
+def _any_of(parts: list[Condition]) -> Condition:
+    return lambda values, problems: any(part(values, problems) for part in parts)
+
+
+def _is_present(node: Node, *, wanted: bool) -> Condition:
+    return lambda values, problems: (node(values, problems) is not None) is wanted
+
+
+def _is_among(node: Node, wanted: frozenset[str]) -> Condition:
+    """Values compared as words; a list matches when one item does."""
+
+    def condition(values: Any, problems: list[Problem]) -> bool:
+        value = node(values, problems)
+        return value in wanted if type(value) is str else not wanted.isdisjoint(_words(value))
+
+    return condition
+
+
+def _are_all_among(node: Node, wanted: frozenset[str]) -> Condition:
+    """Whether there is a value and each one is wanted."""
+
+    def condition(values: Any, problems: list[Problem]) -> bool:
+        words = _words(node(values, problems))
+        return bool(words) and wanted.issuperset(words)
+
+    return condition
+
+
+def _words(value: Any) -> list[str]:
+    if value is None:
+        return []
+    return [word(item) for item in value] if isinstance(value, list) else [word(value)]

@@ -1,22 +1,16 @@
-"""Expressions and templates of a mapping, compiled once into plain functions.
+"""Expressions of a mapping, compiled once into plain functions.
 
-A template looks like what it makes: objects and lists stand for themselves, text and numbers are constants,
-and an object that has one of the keys `from`, `constant`, `first` or `join` (these two with a list) is an
-expression, which takes its value from the record:
+An expression takes its value from the record. It has one of the keys `from`, `constant`, `first` and `join`:
 
     {from: birth_date, date: MM/DD/YYYY, required: true}
     {first: [PID-13.12, PID-13.1], phone: US}
     {join: [PID-13.6, PID-13.7], with: ""}
     {constant: home, when: {from: street, present: true}}
-
-In a list, `{each: client.phones, make: …}` makes one element for each item of a repeating group.
-
-What is empty is left out. An object or list that takes anything from the record goes when all of that is
-empty, so that an address without parts does not remain as `{use: home}`.
 """
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from difflib import get_close_matches
@@ -44,8 +38,8 @@ _OPTIONS = ("with", "when", "required")
 _NAMES = (*FUNCTIONS, "age")
 
 
-class Compiler:
-    """Compiles the templates of one record kind or one rendering.
+class Expressions(ABC):
+    """Compiles the expressions of one record kind or one rendering; templates stand around and inside them.
 
     `paths` finds a field of the format at hand; `is_field` knows a field's name where a constant stands,
     which is a slip; `typed` gives the FHIR type of a path in a record that is FHIR itself. Problems in the
@@ -73,31 +67,17 @@ class Compiler:
         self.lineage: list[Lineage] = []
         self.used: set[str] = set()
 
+    @abstractmethod
     def template(self, where: DataPath, data: Any, element: str, kind: Element | None = None) -> Part:
-        """`data`, which stands at `where` in the mapping, as a part that makes `element` of type `kind`."""
-        where, data = resolved(self._document, where, data)
-        if isinstance(data, dict):
-            if _is_expression(data):
-                return self.expression(where, data, element, kind)
-            return self._object(where, data, element, kind)
-        if isinstance(data, list):
-            return self._list(where, data, element, kind)
-        if kind is not None and kind.members is not None:
-            self.wrong(where, f"{kind.type} is an object, not a single value")
-        if isinstance(data, str) and self._is_field(data):
-            self.wrong(
-                where, f"{data!r} is a field: write {{from: {data}}}, or {{constant: {data}}} for the word"
-            )
-        self._line(where, element, kind, "constant", data, data, Part(nodes.constant(data), dynamic=False))
-        return Part(nodes.constant(data), dynamic=False)
+        """What an `each` makes of one item."""
 
     def expression(self, where: DataPath, data: Any, element: str, kind: Element | None = None) -> Part:
         """One value from the record: a source, at most one function, and a condition."""
         where, data = resolved(self._document, where, data)
         part = self._value(where, data, element, kind)
         name, argument = self._named(data) if isinstance(data, dict) else ("copy", None)
-        with self._when(isinstance(data, dict) and "when" in data):
-            self._line(where, element, kind, name, argument, data, part)
+        with self.under(isinstance(data, dict) and "when" in data):
+            self.note(where, element, kind, name, argument, data, part)
         return part
 
     def condition(self, where: DataPath, data: Any, element: str) -> Condition:
@@ -207,7 +187,7 @@ class Compiler:
         inner = tuple(part.node for part in parts)
         if key == "first":
             inner = tuple(
-                nodes.first_item(node) if _is_each(item) else node
+                nodes.first_item(node) if is_each(item) else node
                 for node, item in zip(inner, items, strict=True)
             )
             return Part(nodes.first(inner), dynamic=True, fields=fields)
@@ -220,8 +200,8 @@ class Compiler:
     def _item(self, where: DataPath, item: Any, element: str, function: str, kind: Element | None) -> Part:
         """A member of first or join: a field's name, an expression (a constant among them), or each."""
         where, item = resolved(self._document, where, item)
-        if _is_each(item):
-            return self._each(where, item, element, kind)
+        if is_each(item):
+            return self.each(where, item, element, kind)
         if isinstance(item, dict) and set(item) == {"constant"}:
             return Part(nodes.constant(item["constant"]), dynamic=False)
         return self.field(where, item, element, function, kind)
@@ -261,54 +241,7 @@ class Compiler:
         if kind is not None and makes is not None and kind.type not in makes:
             self.wrong(where, f"'{name}' does not make a {kind.type}{_which_makes(kind)}")
 
-    # ---------------------------------------------------------------- objects and lists
-
-    def _object(self, where: DataPath, data: Mapping[str, Any], element: str, kind: Element | None) -> Part:
-        members = kind.members if kind is not None else None
-        if kind is not None and members is None:
-            self.wrong(where, f"{kind.type} is a single value, not an object")
-        if "each" in data and (members is None or "each" not in members):
-            self.wrong(where, "'each' stands in a list, with 'make' beside it")
-            return Part(nodes.constant(None), dynamic=True)
-        condition = None
-        if isinstance(data.get("when"), dict):
-            condition = self.condition((*where, "when"), data["when"], element)
-        parts: list[tuple[str, Part]] = []
-        with self._when(condition is not None):
-            for name, value in data.items():
-                if name != "when" or condition is None:
-                    parts.append((name, self._member((*where, name), name, value, element, kind)))
-        node = nodes.build_object(parts)
-        if condition is not None:
-            node = nodes.only_when(condition, node)
-        dynamic = condition is not None or any(part.dynamic for _, part in parts)
-        return Part(node, dynamic, tuple(field for _, part in parts for field in part.fields))
-
-    def _member(self, where: DataPath, name: str, value: Any, element: str, kind: Element | None) -> Part:
-        members = kind.members if kind is not None else None
-        inner = members.get(name) if members is not None else None
-        if kind is not None and members is not None and inner is None:
-            self.wrong(where, f"{kind.type} has no element {name!r}{hint(name, members)}")
-        if inner is not None and inner.repeats != isinstance(value, list):
-            self.wrong(where, "repeats: write a list" if inner.repeats else "does not repeat: no list")
-        return self.template(where, value, f"{element}.{name}", inner)
-
-    def _list(self, where: DataPath, data: list[Any], element: str, kind: Element | None) -> Part:
-        parts = [
-            self.item((*where, index), item, f"{element}[{index}]", kind) for index, item in enumerate(data)
-        ]
-        dynamic = any(part.dynamic for part in parts)
-        fields = tuple(field for part in parts for field in part.fields)
-        return Part(nodes.build_list(parts), dynamic, fields)
-
-    def item(self, where: DataPath, data: Any, element: str, kind: Element | None) -> Part:
-        """One member of a list: a template, or `{each: path, make: template}` for every item of a group."""
-        where, data = resolved(self._document, where, data)
-        if _is_each(data):
-            return self._each(where, data, element, kind)
-        return self.template(where, data, element, kind)
-
-    def _each(self, where: DataPath, data: Mapping[str, Any], element: str, kind: Element | None) -> Part:
+    def each(self, where: DataPath, data: Mapping[str, Any], element: str, kind: Element | None) -> Part:
         found = self.entered((*where, "each"), data["each"])
         if found is None:
             return Part(nodes.constant(None), dynamic=True)
@@ -319,12 +252,12 @@ class Compiler:
     # ---------------------------------------------------------------- what is collected
 
     @contextmanager
-    def _when(self, conditional: bool) -> Iterator[None]:
+    def under(self, conditional: bool) -> Iterator[None]:
         before, self._conditional = self._conditional, self._conditional or conditional
         yield
         self._conditional = before
 
-    def _line(
+    def note(
         self,
         where: DataPath,
         element: str,
@@ -361,14 +294,5 @@ def _which_makes(kind: Element) -> str:
     return f"; use {' or '.join(fits)}" if fits else ""
 
 
-def _is_expression(data: Mapping[str, Any]) -> bool:
-    """`first` and `join` with anything but a list are members of the object: a first name, for one."""
-    return (
-        "from" in data
-        or "constant" in data
-        or any(isinstance(data.get(key), list) for key in ("first", "join"))
-    )
-
-
-def _is_each(data: Any) -> bool:
+def is_each(data: Any) -> bool:
     return isinstance(data, dict) and set(data) == {"each", "make"}

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from mappings.functions.argument import text_of
-from mappings.paths import word
 from mappings.record import Getter, Rejected
 
 Problem = tuple[str, str, str]
@@ -203,44 +202,6 @@ def join(nodes: tuple[Node, ...], dynamic: tuple[bool, ...], separator: str, fie
 
 def only_when(condition: Condition, inner: Node) -> Node:
     return lambda values, problems: inner(values, problems) if condition(values, problems) else None
-
-
-def all_of(parts: list[Condition]) -> Condition:
-    return lambda values, problems: all(part(values, problems) for part in parts)
-
-
-def any_of(parts: list[Condition]) -> Condition:
-    return lambda values, problems: any(part(values, problems) for part in parts)
-
-
-def is_present(node: Node, *, wanted: bool) -> Condition:
-    return lambda values, problems: (node(values, problems) is not None) is wanted
-
-
-def is_among(node: Node, wanted: frozenset[str]) -> Condition:
-    """Values compared as words; a list matches when one item does."""
-
-    def condition(values: Any, problems: list[Problem]) -> bool:
-        value = node(values, problems)
-        return value in wanted if type(value) is str else not wanted.isdisjoint(_words(value))
-
-    return condition
-
-
-def are_all_among(node: Node, wanted: frozenset[str]) -> Condition:
-    """Whether there is a value and each one is wanted."""
-
-    def condition(values: Any, problems: list[Problem]) -> bool:
-        words = _words(node(values, problems))
-        return bool(words) and wanted.issuperset(words)
-
-    return condition
-
-
-def _words(value: Any) -> list[str]:
-    if value is None:
-        return []
-    return [word(item) for item in value] if isinstance(value, list) else [word(value)]
 
 
 def build_object(parts: list[tuple[str, Part]]) -> Node:

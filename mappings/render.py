@@ -15,7 +15,6 @@ from dataclasses import dataclass, replace
 from typing import Any, Final, Literal
 
 from mappings.codes import CodeTable
-from mappings.expression import Compiler
 from mappings.functions.argument import text_of
 from mappings.kind import RecordKind
 from mappings.nodes import Condition, Node, Problem
@@ -23,6 +22,7 @@ from mappings.paths import compile_path, scalar
 from mappings.record import Getter, Group, PathError, RecordError, Rejected
 from mappings.render_inverse import CSV, JSON, Body, Form, Inverses
 from mappings.result import Rendered
+from mappings.template import Compiler
 from mappings.writers import Field, write_csv, write_hl7v2, write_json
 from profiles.document import DataPath, Document
 from profiles.outcome import Issue
