@@ -14,7 +14,7 @@ from mappings.codes import CodeTable
 from mappings.elements import Element, element_at
 from mappings.fields import check_fields, read_fields
 from mappings.kind import RecordKind, makes_nothing
-from mappings.nodes import Node, as_text, required, shown
+from mappings.nodes import Node, as_text, build_list, required, shown
 from mappings.parts import check_parts
 from mappings.record import Getter, Group, PathError, Reader
 from mappings.render import Rendering, compile_renderings
@@ -191,20 +191,6 @@ def _resource(compiler: Compiler, section: Section, name: str, content: Any) -> 
             compiler.item((*where, index), item, f"{name}[{index}]", kind)
             for index, item in enumerate(content)
         ]
-        nodes = tuple(part.node for part in parts)
-        return lambda values, problems: _typed(
-            [made for node in nodes for made in _as_list(node(values, problems))] or None, name
-        )
+        return build_list(parts)
     part = compiler.template(where, content, name, kind)
-    inner = required(part.node, shown(part.fields), name) if name in section.needs else part.node
-    return lambda values, problems: _typed(inner(values, problems), name)
-
-
-def _typed(made: Any, name: str) -> Any:
-    if isinstance(made, list):
-        return [{"resourceType": name, **one} for one in made]
-    return {"resourceType": name, **made} if made is not None else None
-
-
-def _as_list(made: Any) -> list[Any]:
-    return made if isinstance(made, list) else [] if made is None else [made]
+    return required(part.node, shown(part.fields), name) if name in section.needs else part.node

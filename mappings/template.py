@@ -53,6 +53,8 @@ class Compiler(Expressions):
         if isinstance(data.get("when"), dict):
             condition = self.condition((*where, "when"), data["when"], element)
         parts: list[tuple[str, Part]] = []
+        if kind is not None and "." not in element:  # a whole resource
+            parts.append(("resourceType", Part(nodes.constant(kind.type), dynamic=False)))
         with self.under(condition is not None):
             for name, value in data.items():
                 if name != "when" or condition is None:
