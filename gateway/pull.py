@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 from urllib.parse import urlencode
 
 import msgspec
 
-from gateway import notification, notify, outbox, referral
+from gateway import fhir_json, notification, notify, outbox, referral
 from gateway.node import Node
 from gateway.outbox import GiveUp, Later
 from gateway.sending import Clients, Gone, Partner, Stopped, partner
@@ -59,14 +59,15 @@ async def poll(node: Node, clients: Clients, body: Mapping[str, Any]) -> None:
 
     def note(work: Work) -> None:
         shown = {
-            entry["resource"]["id"]: entry["resource"]["status"] for entry in found.resource.get("entry", [])
+            entry["resource"]["id"]: (entry["resource"]["status"], _changed_at(entry["resource"]))
+            for entry in found.resource.get("entry", [])
         }
         for task_id in shown:
             inbound.learn_of(work, organization, source, task_id)
         for known in inbound.of_source(work, organization, source):
             # What we hold open and the source shows no more is over, though nobody may tell us so.
             still_open = known.status not in referral.FINAL and known.status != GONE
-            if still_open and shown.get(known.task_id) != known.status:
+            if still_open and shown.get(known.task_id) != (known.status, known.seen_at):
                 notify.pull_later(work, known)
 
     await in_store(node, note)
@@ -92,23 +93,45 @@ async def pull(node: Node, clients: Clients, body: Mapping[str, Any]) -> None:
         return
     # Before the hand-over: our own system may answer faster than we could write it down afterwards.
     await in_store(node, lambda work: _note(work, known.id, status))
-    if known.offered_at is None:
+    # The Task is newer and stands where it stood: our own doing, or the source has amended what it is about.
+    amended = known.seen_at not in (None, _changed_at(task)) and known.status == status
+    if known.offered_at is None or (amended and known.opened_at is None):
         await _hand_offer(node, source, known, task)
-    if status in referral.OPEN and known.opened_at is None:
+    if status in referral.OPEN and (known.opened_at is None or amended):
         await _hand_dossier(node, source, known, task)
+    await in_store(node, lambda work: inbound.change(work, known.id, seen_at=_changed_at(task)))
 
 
 async def _hand_offer(node: Node, source: Partner, known: Inbound, task: Mapping[str, Any]) -> None:
     resources = await _read_all(source, [task["focus"]["reference"]])
-    await hand_to_own(node, source, known, "offer", {"task": task, "resources": resources})
-    await in_store(node, lambda work: inbound.change(work, known.id, offered_at=work.stamp))
+    await _hand_if_new(node, source, known, "offer", {"task": task, "resources": resources})
 
 
 async def _hand_dossier(node: Node, source: Partner, known: Inbound, task: Mapping[str, Any]) -> None:
     inputs = [one["valueReference"]["reference"] for one in task.get("input", []) if "valueReference" in one]
     resources = await _read_all(source, [task["focus"]["reference"], task["for"]["reference"], *inputs])
-    await hand_to_own(node, source, known, "dossier", {"task": task, "resources": resources})
-    await in_store(node, lambda work: inbound.change(work, known.id, opened_at=work.stamp))
+    await _hand_if_new(node, source, known, "dossier", {"task": task, "resources": resources})
+
+
+async def _hand_if_new(
+    node: Node, source: Partner, known: Inbound, event: Literal["offer", "dossier"], facts: Mapping[str, Any]
+) -> None:
+    """Hand over what our own system has not had yet, under a name of its own where it is an amendment."""
+    content = fhir_json.encode(facts["resources"]).decode()
+    digest = await in_store(node, lambda work: work.vault.digest("handed", event, content))
+    if digest == known.handed:
+        return
+    column = "offered_at" if event == "offer" else "opened_at"
+    again = getattr(known, column) is not None
+    await hand_to_own(node, source, known, event, facts, digest[:8] if again else "")
+    await in_store(
+        node, lambda work: inbound.change(work, known.id, **{column: work.stamp, "handed": digest})
+    )
+
+
+def _changed_at(task: Mapping[str, Any]) -> str:
+    """When the Task last changed, in the words of its source."""
+    return str(task.get("meta", {}).get("lastUpdated", ""))
 
 
 async def _read_all(source: Partner, references: list[str]) -> dict[str, Any]:
@@ -135,20 +158,25 @@ async def _end(node: Node, source: Partner, known: Inbound, status: str, task: M
     if may_have_it and not told and not own_doing:
         await hand_to_own(node, source, known, "task", {"task": task, "resources": {}})
     ended = known.expected if own_doing else "cancelled" if status == GONE else status
-    await in_store(node, lambda work: inbound.change(work, known.id, status=status, expected=ended))
+    await in_store(
+        node, lambda work: inbound.change(work, known.id, status=status, expected=ended, handed=None)
+    )
 
 
 async def hand_to_own(
-    node: Node, source: Partner, known: Inbound, event: str, facts: Mapping[str, Any]
+    node: Node, source: Partner, known: Inbound, event: str, facts: Mapping[str, Any], version: str = ""
 ) -> None:
-    """Give our own system one event about an inbound referral, if it takes any. Raises Stopped."""
+    """Give our own system one event about an inbound referral, if it takes any. Raises Stopped.
+
+    version: tells the names of two hand-overs of the same event apart.
+    """
     system = node.inbox()
     if system is not None:
         about = {
             "referral": known.id,
             "source": source.entry.name,
             "now": node.stamp(),
-            "message": f"{known.id}-{event}",
+            "message": "-".join(part for part in (known.id, event, version) if part),
         }
         await hand_over(node, source.client, system, event, {**facts, **about})
 

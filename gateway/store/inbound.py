@@ -17,7 +17,8 @@ class Inbound:
 
     status: as last read at the source; `gone` when the source shows it no more. expected: what it will be
     once the answers under way have arrived. offered_at, opened_at: when our own system got the offer and
-    the dossier.
+    the dossier. seen_at: the source's time of the Task that was handed over last; handed: a keyed digest of
+    the content then, by which an amendment is known.
     """
 
     id: str
@@ -29,6 +30,8 @@ class Inbound:
     offered_at: str | None
     opened_at: str | None
     modified_at: str
+    seen_at: str | None = None
+    handed: str | None = None
 
 
 _ALL = select(*(inbound.c[name] for name in Inbound.__dataclass_fields__)).where(

@@ -147,6 +147,8 @@ inbound = Table(
     _text("offered_at", null=True),
     _text("opened_at", null=True),
     _text("modified_at"),
+    _text("seen_at", null=True),  # the source's time of the Task as last handed over
+    _text("handed", null=True),  # a keyed digest of what was handed over last
     UniqueConstraint("tenant", "organization", "source", "task_id"),
 )
 

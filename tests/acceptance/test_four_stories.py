@@ -147,6 +147,52 @@ def test_a_declined_referral_comes_back_as_rejected_with_its_reason(network: Net
     assert not [one for one in network.pantry_system.records("case") if one["referral"] == offer["referral"]]
 
 
+def amended(fields: dict[str, str], **changes: str) -> bytes:
+    """The hospital's later message about the same referral."""
+    later = fields | {"message": f"{fields['message']}-later"} | changes
+    return hospital_message(**later).replace(b"REF^I12^REF_I12", b"REF^I13^REF_I12")
+
+
+def test_what_the_hospital_amends_comes_to_the_pantry_whole(network: Network) -> None:
+    fields = hospital_patient(77)
+    network.consent(HOSPITAL, hospital_consent(fields["patient"]))
+    sent, offer = offer_after(network, lambda: network.send(HOSPITAL, hospital_message(**fields), ".hl7"))
+    network.answer(offer["referral"], "accepted")
+    first = case_of(network, offer)
+    assert first["client"]["household_size"] == 4
+    network.wait_for_state(HOSPITAL, sent["referral"], "accepted")
+    settle(network)
+
+    said = network.send(HOSPITAL, amended(fields, size="||6||"), ".hl7")
+    assert (said["referral"], said["state"]) == (sent["referral"], "amended")
+    again = network.pantry_system.wait_for(
+        "case", lambda one: one["referral"] == offer["referral"] and one["client"]["household_size"] == 6
+    )
+    assert {name: value for name, value in again["client"].items() if name != "household_size"} == {
+        name: value for name, value in first["client"].items() if name != "household_size"
+    }
+    settle(network)
+    cases = [one for one in network.pantry_system.records("case") if one["referral"] == offer["referral"]]
+    assert [one["client"]["household_size"] for one in cases] == [4, 6]
+
+    network.answer(offer["referral"], "started")
+    network.wait_for_state(HOSPITAL, sent["referral"], "in-progress")
+    settle(network)
+    cases = [one for one in network.pantry_system.records("case") if one["referral"] == offer["referral"]]
+    assert len(cases) == 2  # its own answer gives the pantry nothing again
+
+
+def test_what_the_hospital_takes_back_is_over_at_the_pantry(network: Network) -> None:
+    fields = hospital_patient(78)
+    network.consent(HOSPITAL, hospital_consent(fields["patient"]))
+    sent, offer = offer_after(network, lambda: network.send(HOSPITAL, hospital_message(**fields), ".hl7"))
+    settle(network)
+    later = hospital_message(**fields | {"message": "ECH-20261120-later"})
+    said = network.send(HOSPITAL, later.replace(b"REF^I12^REF_I12", b"REF^I14^REF_I12"), ".hl7")
+    assert (said["referral"], said["state"]) == (sent["referral"], "cancelled")
+    network.pantry_system.wait_for("notice", lambda one: one["referral"] == offer["referral"])
+
+
 # ------------------------------------------------------------------ 2. shelter to pantry, with a release
 
 
