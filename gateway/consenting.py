@@ -12,8 +12,12 @@ from gateway.node import Node
 from gateway.recording import Ask, record
 from gateway.store import consents
 from gateway.store.work import Work
+from mappings import Mapped
 from profiles import validate
 from profiles.outcome import errors
+
+Given = tuple[tuple[str, str], Mapping[str, Any]]
+"""Whose consent it is (system, value), and the Consent."""
 
 
 def person_of(node: Node, resource: Mapping[str, Any]) -> tuple[str, str]:
@@ -33,6 +37,18 @@ def person_of(node: Node, resource: Mapping[str, Any]) -> tuple[str, str]:
             expression="Consent.patient.identifier",
         )
     return identifier.get("system", ""), identifier["value"]
+
+
+def given_with(node: Node, mapped: Mapped) -> Given | None:
+    """The consent that came with a record, and whose it is. Raises Refused (422)."""
+    given = mapped.resources.get("Consent")
+    if given is None:
+        return None
+    person = person_of(node, given)
+    if person != mapped.subject:
+        rule = "The consent in the record is not of the person whom the record is about."
+        raise refuse(422, "business-rule", rule, expression="Consent.patient")
+    return person, given
 
 
 def new_key(node: Node) -> str:

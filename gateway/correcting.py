@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from typing import Any
 
 import msgspec
 
 import consent
-from gateway import notify, receive, referral, route
+from gateway import consenting, notify, receive, referral, route
+from gateway.consenting import Given
 from gateway.errors import refuse
 from gateway.node import Node
 from gateway.offering import Receipt, cancel_all, offer_held
@@ -37,7 +39,7 @@ def correct(node: Node, ask: Ask, system: str, mapped: Mapped) -> Receipt:
             cancel_all(ask, work, found)
             receipt = Receipt(found.id, "cancelled", work.stamp)
         else:
-            receipt = _amend(node, ask, work, system, found, mapped)
+            receipt = _amend(node, ask, work, system, found, mapped, consenting.given_with(node, mapped))
         answer = msgspec.to_builtins(receipt)
         received.remember(work, system, key, said, found.id, answer)
         if received.owner_of(work, system, mapped.key) is None:
@@ -46,9 +48,13 @@ def correct(node: Node, ask: Ask, system: str, mapped: Mapped) -> Receipt:
         return receipt
 
 
-def _amend(node: Node, ask: Ask, work: Work, system: str, found: Referral, mapped: Mapped) -> Receipt:
+def _amend(
+    node: Node, ask: Ask, work: Work, system: str, found: Referral, mapped: Mapped, given: Given | None
+) -> Receipt:
     resources = receive.referral_resources(mapped, node.definitions)
     _must_be_the_same(node, work, system, found, mapped, resources)
+    if given:
+        consenting.keep(ask, work, consenting.new_key(node), *given)
     contents.replace(work, found.id, referrals.RECORD, receive.record(node, system, mapped, resources))
     served = consent.served_names(resources, node.policy)
     for task in tasks.of_referral(work, found.id):
@@ -57,10 +63,8 @@ def _amend(node: Node, ask: Ask, work: Work, system: str, found: Referral, mappe
             changed = tasks.change(work, task, task.status, task.detail)
             record(work, ask, "update", "U", found, changed)
             notify.announce(work, found, changed)
-    if found.state == "held":
-        for receipt in offer_held(node, ask, work, found):
-            if receipt.state == "offered":
-                return receipt
+    if found.state == "held" and (receipts := offer_held(node, ask, work, found)):
+        return replace(receipts[-1], taken_at=work.stamp)
     return Receipt(found.id, "amended", work.stamp)
 
 

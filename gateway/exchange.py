@@ -98,7 +98,7 @@ class Exchange:
             if again := received.first_answer(work, system, mapped.key, said):
                 return msgspec.convert(again, Receipt)
             resources = receive.referral_resources(mapped, self.node.definitions)
-            given = self._given_with(mapped)
+            given = consenting.given_with(self.node, mapped)
             candidates = route.candidates(self.node, self.node.settings.systems[system], mapped)
             referral_id = str(uuid4())
             self.store.vault.create(referral_id)  # durable before the content that it opens
@@ -118,17 +118,6 @@ class Exchange:
             receipt = self._offer_to_first(ask, work, opened, candidates, resources)
             received.remember(work, system, mapped.key, said, referral_id, msgspec.to_builtins(receipt))
             return receipt
-
-    def _given_with(self, mapped: Mapped) -> tuple[tuple[str, str], Mapping[str, Any]] | None:
-        """The consent that came with a record, and whose it is. Raises Refused (422)."""
-        given = mapped.resources.get("Consent")
-        if given is None:
-            return None
-        person = consenting.person_of(self.node, given)
-        if person != mapped.subject:
-            rule = "The consent in the record is not of the person whom the record is about."
-            raise refuse(422, "business-rule", rule, expression="Consent.patient")
-        return person, given
 
     def _offer_to_first(
         self,

@@ -93,11 +93,12 @@ async def pull(node: Node, clients: Clients, body: Mapping[str, Any]) -> None:
         return
     # Before the hand-over: our own system may answer faster than we could write it down afterwards.
     await in_store(node, lambda work: _note(work, known.id, status))
-    # The Task is newer and stands where it stood: our own doing, or the source has amended what it is about.
-    amended = known.seen_at not in (None, _changed_at(task)) and known.status == status
-    if known.offered_at is None or (amended and known.opened_at is None):
+    # A newer Task may be our own doing, or the source has amended what it is about, or both: only what it is
+    # about tells.
+    newer = known.seen_at not in (None, _changed_at(task))
+    if known.offered_at is None or (newer and status not in referral.OPEN):
         await _hand_offer(node, source, known, task)
-    if status in referral.OPEN and (known.opened_at is None or amended):
+    if status in referral.OPEN and (known.opened_at is None or newer):
         await _hand_dossier(node, source, known, task)
     await in_store(node, lambda work: inbound.change(work, known.id, seen_at=_changed_at(task)))
 

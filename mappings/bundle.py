@@ -49,11 +49,12 @@ def linked(mapping: LocalMapping, mapped: Mapped, now: str) -> dict[str, dict[st
     name or gender has none known, a Task is asked for by this system.
     """
     made: dict[str, dict[str, Any]] = {}
+    at = _Addresses(mapping, mapped)
     for resource, name in _each(mapped):
         kind = resource["resourceType"]
         claim = {"profile": [_CLAIMS[kind]]} if kind in _CLAIMS and _stands(resource) else {}
         meta = {**claim, **resource.get("meta", {})}
-        filled = _filled(resource, _Addresses(mapping, mapped), now)
+        filled = _filled(resource, at, now)
         made[_url(mapping.system, mapped.key, name)] = {
             "resourceType": kind,
             **({"meta": meta} if meta else {}),

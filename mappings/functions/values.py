@@ -19,43 +19,30 @@ _URI = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:\S+")
 
 def integer(argument: Any) -> Function:
     """A whole number from `min` to `max`."""
-    low, high = _range(argument)
-    if type(low) is not int or type(high) is not int:
-        raise ArgumentError("needs whole numbers, 'min' not above 'max'")
-    message = f"is not a whole number from {low} to {high}"
-
-    def to_integer(value: Any) -> int:
-        text = text_of(value)
-        if not _WHOLE.fullmatch(text) or not low <= int(text) <= high:
-            raise Rejected("value", message)
-        return int(text)
-
-    return to_integer
+    return _number(argument, int, _WHOLE, "whole number")
 
 
 def decimal(argument: Any) -> Function:
     """A number from `min` to `max` with the digits that it was written with."""
-    low, high = _range(argument)
-    message = f"is not a number from {low} to {high}"
-
-    def to_decimal(value: Any) -> Decimal:
-        text = text_of(value)
-        if not _DECIMAL.fullmatch(text) or not low <= Decimal(text) <= high:
-            raise Rejected("value", message)
-        return Decimal(text)
-
-    return to_decimal
+    return _number(argument, Decimal, _DECIMAL, "number")
 
 
-def _range(argument: Any) -> tuple[Any, Any]:
+def _number(argument: Any, make: type[int] | type[Decimal], form: re.Pattern[str], named: str) -> Function:
     if not isinstance(argument, dict) or set(argument) != {"min", "max"}:
         raise ArgumentError("needs 'min' and 'max'")
     low, high = argument["min"], argument["max"]
-    if not all(isinstance(bound, int | float) and type(bound) is not bool for bound in (low, high)):
-        raise ArgumentError("needs numbers as 'min' and 'max'")
-    if low > high:
-        raise ArgumentError("needs whole numbers, 'min' not above 'max'")
-    return low, high
+    allowed = int if make is int else int | float
+    if not all(isinstance(bound, allowed) and type(bound) is not bool for bound in (low, high)) or low > high:
+        raise ArgumentError(f"needs a {named} each, 'min' not above 'max'")
+    message = f"is not a {named} from {low} to {high}"
+
+    def to_number(value: Any) -> int | Decimal:
+        text = text_of(value)
+        if not form.fullmatch(text) or not low <= (number := make(text)) <= high:
+            raise Rejected("value", message)
+        return number
+
+    return to_number
 
 
 def boolean(argument: Any) -> Function:
