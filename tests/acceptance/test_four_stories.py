@@ -181,6 +181,14 @@ def test_what_the_hospital_amends_comes_to_the_pantry_whole(network: Network) ->
     cases = [one for one in network.pantry_system.records("case") if one["referral"] == offer["referral"]]
     assert len(cases) == 2  # its own answer gives the pantry nothing again
 
+    # Both at once: the Task's new state must not hide that what it is about has changed too.
+    network.send(HOSPITAL, amended(fields, size="||8||"), ".hl7")
+    network.answer(offer["referral"], "on hold", reason={"text": "Closed on Thursday."})
+    network.pantry_system.wait_for(
+        "case", lambda one: one["referral"] == offer["referral"] and one["client"]["household_size"] == 8
+    )
+    network.wait_for_state(HOSPITAL, sent["referral"], "on-hold")
+
 
 def test_what_the_hospital_takes_back_is_over_at_the_pantry(network: Network) -> None:
     fields = hospital_patient(78)

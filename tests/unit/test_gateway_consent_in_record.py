@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -19,10 +20,23 @@ EXAMPLE = Path(__file__).parent.parent / "cases" / "mapping-examples" / "hl7v2-c
 SYSTEM = "hl7v2-referral"
 
 
+CHANGE = """
+  change:
+    like: referral
+    kind: amendment
+    when: {all: [{from: MSH-9.1, is: REF}, {from: MSH-9.2, is: I13}]}
+    of: [MSH-4.1, RF1-6.1, {constant: REF^I12}]
+"""
+
+
 @pytest.fixture
 def hospital(tmp_path: Path) -> Node:
     node = make_hospital(tmp_path)
-    node.mappings = {**node.mappings, SYSTEM: load(EXAMPLE / "mapping.yaml")}
+    copy = Path(shutil.copytree(EXAMPLE, tmp_path / "mapping")) / "mapping.yaml"
+    text = copy.read_text("utf-8").rstrip()
+    assert text.rpartition("\nrecords:")[2].startswith("\n  referral:")  # so that a kind may follow
+    copy.write_text(f"{text}\n{CHANGE}", "utf-8")
+    node.mappings = {**node.mappings, SYSTEM: load(copy)}
     return node
 
 
@@ -64,3 +78,20 @@ def test_without_it_the_referral_is_held_and_nothing_is_kept(hospital: Node) -> 
     assert isinstance(answer, Receipt), answer
     assert answer.state == "held", answer
     assert consents_held(hospital) == 0
+
+
+def test_a_consent_that_comes_with_an_amendment_sends_the_held_referral_on(hospital: Node) -> None:
+    held = hand_in(hospital, message(hospital, ("\nZCN|", "\nZZZ|")))
+    assert isinstance(held, Receipt), held
+    amended = hand_in(hospital, message(hospital, ("REF^I12", "REF^I13")))
+    assert isinstance(amended, Receipt), amended
+    assert (amended.referral, amended.state) == (held.referral, "offered")
+    assert consents_held(hospital) == 1
+
+
+def test_an_amendment_of_a_held_referral_says_what_it_still_needs(hospital: Node) -> None:
+    held = hand_in(hospital, message(hospital, ("\nZCN|", "\nZZZ|")))
+    amended = hand_in(hospital, message(hospital, ("\nZCN|", "\nZZZ|"), ("REF^I12", "REF^I13")))
+    assert isinstance(held, Receipt) and isinstance(amended, Receipt), amended
+    assert amended.state == "held"
+    assert amended.needed == held.needed != ()
