@@ -94,6 +94,19 @@ disclosure = Table(
     _id(),
     _text("referral_id"),
     _text("until"),  # after this it can no longer be under way
+    _text("subject_digest"),
+    _number("epoch"),  # the person's consent epoch that it was decided at
+    Index("disclosure_subject", "tenant", "subject_digest"),
+)
+
+person = Table(
+    "person",
+    metadata,
+    _tenant(),
+    _id(),  # random; it owns a key in the vault, which names the person in `accounting`
+    _text("subject_digest", null=True),  # null: being forgotten
+    _number("epoch"),  # raised by every change of the person's consents
+    UniqueConstraint("tenant", "subject_digest"),
 )
 
 consent = Table(
@@ -101,12 +114,29 @@ consent = Table(
     metadata,
     _tenant(),
     _id(),
-    _text("subject_digest"),
+    _text("subject_digest"),  # empty once erased
     _text("status"),
     _text("recorded_at"),
     _text("modified_at"),
-    _sealed(),
+    _sealed(),  # empty once erased
+    _text("regime", null=True),  # the law it was given under, for its retention; null: not looked up yet
+    _text("ends_at", null=True),  # the last moment of its period
+    _text("replaces", null=True),  # the consent in whose place it was given
+    _text("erased_at", null=True),  # when its key was destroyed
     Index("consent_subject", "tenant", "subject_digest"),
+)
+
+accounting = Table(
+    "accounting",
+    metadata,
+    _tenant(),
+    Column("number", Integer, primary_key=True, autoincrement=False),  # the audit entry of the disclosure
+    Column("consent_id", String, primary_key=True),  # a consent that it rested on; empty: on none
+    _text("subject"),  # the person under the key of `person`
+    _text("at"),
+    Index("accounting_subject", "tenant", "subject"),
+    Index("accounting_consent", "tenant", "consent_id"),
+    Index("accounting_at", "tenant", "at"),
 )
 
 subscription = Table(
