@@ -106,6 +106,7 @@ person = Table(
     _id(),  # random; it owns a key in the vault, which names the person in `accounting`
     _text("subject_digest", null=True),  # null: being forgotten
     _number("epoch"),  # raised by every change of the person's consents
+    _text("disclosed_on", null=True),  # the last day on which something was disclosed
     UniqueConstraint("tenant", "subject_digest"),
 )
 

@@ -16,6 +16,7 @@ def upgrade() -> None:
         sa.Column("id", sa.String(), nullable=False),
         sa.Column("subject_digest", sa.String(), nullable=True),
         sa.Column("epoch", sa.Integer(), nullable=False),
+        sa.Column("disclosed_on", sa.String(), nullable=True),
         sa.PrimaryKeyConstraint("tenant", "id"),
         sa.UniqueConstraint("tenant", "subject_digest"),
     )
