@@ -19,13 +19,18 @@ from profiles.document import Document, load, read_schema
 POLICIES: Final = Path(__file__).parent / "policies"
 SCHEMAS: Final = POLICIES / "schemas"
 
-# An Observation in these states states no fact.
+# An Observation in these states states no fact. Nor does one with a modifier: without that, as it would leave,
+# it could say the opposite.
 _VOID: Final = ("entered-in-error", "cancelled")
+_MODIFIER: Final = "modifierExtension"
 
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One disclosure item. `also_coded` are further codes that its Observation carries outward."""
+    """One disclosure item. `also_coded` are further codes that its Observation carries outward.
+
+    `in_no_set` says why none of the shipped minimum sets asks for it; empty where one does.
+    """
 
     code: str
     display: str
@@ -35,6 +40,7 @@ class Item:
     paths: tuple[tuple[Segment, ...], ...]
     allowed: Tree
     also_coded: tuple[tuple[str, str], ...] = ()
+    in_no_set: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,9 +91,13 @@ def source_of(item: Item, resources: Mapping[str, Any]) -> Any:
         return resources.get(item.resource)
     found = resources.get("Observation")
     for observation in found if isinstance(found, list) else []:
-        if is_about(observation, item.code) and observation.get("status") not in _VOID:
+        if is_about(observation, item.code) and _stands(observation):
             return observation
     return None
+
+
+def _stands(observation: Mapping[str, Any]) -> bool:
+    return observation.get("status") not in _VOID and _MODIFIER not in observation
 
 
 def is_about(observation: Any, code: str) -> bool:
@@ -130,4 +140,5 @@ def _item(document: Document, code: str, described: Mapping[str, Any]) -> Item:
         paths=tuple(paths),
         allowed=tree(paths),
         also_coded=tuple((one["system"], one["code"]) for one in described.get("also-coded", [])),
+        in_no_set=described.get("in-no-set", ""),
     )

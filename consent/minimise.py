@@ -65,7 +65,9 @@ def minimise(
         for item in table.entries.values():
             if item.resource == "Observation" and item.code in items:
                 name = f"Observation/{item.code}"
-                served[name] = _observation(resources, item, ids[name], ids["Patient"])
+                # An item that may go and is not in the record must not go as a fact without a value.
+                if fact := build(source_of(item, resources), item.allowed):
+                    served[name] = _observation(fact, item, ids[name], ids["Patient"])
         served[EXCERPT] = release_excerpt(decision, policy, ids[EXCERPT], ids["Patient"])
     return Disclosure(served, withheld)
 
@@ -78,7 +80,7 @@ def _service_request(
     return {
         "resourceType": "ServiceRequest",
         "id": ids["ServiceRequest"],
-        "meta": _meta(canonical.SERVICE_REQUEST),
+        "meta": _meta(canonical.OFFER_SERVICE_REQUEST),
         "status": "active",
         "intent": "order",
         "subject": {"reference": f"Patient/{ids['Patient']}"},
@@ -108,9 +110,7 @@ def _patient(
     }
 
 
-def _observation(
-    resources: Mapping[str, Any], item: Item, observation_id: str, patient_id: str
-) -> dict[str, Any]:
+def _observation(fact: Mapping[str, Any], item: Item, observation_id: str, patient_id: str) -> dict[str, Any]:
     """One fact about the person."""
     codes = [(canonical.DISCLOSURE_ITEM, item.code), *item.also_coded]
     return {
@@ -120,7 +120,7 @@ def _observation(
         "status": "final",
         "code": {"coding": [{"system": system, "code": code} for system, code in codes]},
         "subject": {"reference": f"Patient/{patient_id}"},
-        **build(source_of(item, resources), item.allowed),
+        **fact,
     }
 
 

@@ -2,7 +2,8 @@
 
 A path is element names joined by dots: `name[use=usual|official|-][0].given[0]`. `[key=a|b|-]` takes the
 entries whose `key` is a or b or absent (`-`), `[0]` the first of them. An element chosen so carries the first
-of the listed values and not its own, so that the choice itself tells nothing.
+of the listed values and not its own, so that the choice itself tells nothing. `[key!=a|b]` takes the entries
+whose `key` is neither; it carries nothing. Several brackets all have to fit.
 """
 
 from __future__ import annotations
@@ -13,9 +14,9 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
+_PICK = re.compile(r"\[(?P<key>[A-Za-z]+)(?P<sign>!?=)(?P<values>[^\]]+)\]")
 _SEGMENT = re.compile(
-    r"(?P<name>[A-Za-z]\w*)"
-    r"(?:\[(?P<key>[A-Za-z]+)=(?P<values>[^\]]+)\])?"
+    rf"(?P<name>[A-Za-z]\w*)(?P<picks>(?:{re.sub(r'[?]P<[a-z]+>', '?:', _PICK.pattern)})*)"
     r"(?:\[(?P<index>\d+)\])?"
 )
 _ABSENT = "-"
@@ -24,13 +25,31 @@ _DOT = re.compile(r"\.(?![^\[]*\])")
 
 
 @dataclass(frozen=True, slots=True)
+class Pick:
+    """Which entries of a list: those whose `key` is one of `values`, or (`fits` False) is none of them."""
+
+    key: str
+    values: tuple[str, ...]
+    fits: bool = True
+
+
+@dataclass(frozen=True, slots=True)
 class Segment:
     """One step of a path: an element, and which of its entries."""
 
     name: str
-    key: str
-    values: tuple[str, ...]
+    picks: tuple[Pick, ...]
     index: int | None
+
+    @property
+    def key(self) -> str:
+        """What its entries are told apart by; empty where all are taken."""
+        return next((pick.key for pick in self.picks if pick.fits), "")
+
+    @property
+    def values(self) -> tuple[str, ...]:
+        """The values of `key` that are taken."""
+        return next((pick.values for pick in self.picks if pick.fits), ())
 
 
 Tree = dict[Segment, "Tree"]
@@ -70,7 +89,7 @@ def build(source: Any, allowed: Tree) -> dict[str, Any]:
                 built.setdefault(segment.name, []).extend(entries)
             elif entries:
                 built[segment.name] = entries
-        elif segment.index is None and not segment.key:
+        elif segment.index is None and not segment.picks:
             made = _entry(value, segment, below)
             if made is not None:
                 built[segment.name] = made
@@ -84,7 +103,7 @@ def _entry(value: Any, segment: Segment, below: Tree) -> Any:
     made = build(value, below)
     if not made:
         return None
-    return {segment.key: segment.values[0], **made} if segment.key else made
+    return {pick.key: pick.values[0] for pick in segment.picks if pick.fits} | made
 
 
 def _chosen(entries: list[Any], segment: Segment) -> list[Any]:
@@ -93,19 +112,21 @@ def _chosen(entries: list[Any], segment: Segment) -> list[Any]:
 
 
 def _fits(entry: Any, segment: Segment) -> bool:
-    if not segment.key:
-        return True
-    return isinstance(entry, Mapping) and entry.get(segment.key, _ABSENT) in segment.values
+    return not segment.picks or (
+        isinstance(entry, Mapping)
+        and all((entry.get(pick.key, _ABSENT) in pick.values) is pick.fits for pick in segment.picks)
+    )
 
 
 def _segment(text: str) -> Segment:
     found = _SEGMENT.fullmatch(text)
     if found is None:
         raise ValueError("not an element path")
-    values = found["values"]
     return Segment(
         name=found["name"],
-        key=found["key"] or "",
-        values=tuple(values.split("|")) if values else (),
+        picks=tuple(
+            Pick(pick["key"], tuple(pick["values"].split("|")), pick["sign"] == "=")
+            for pick in _PICK.finditer(found["picks"])
+        ),
         index=int(found["index"]) if found["index"] else None,
     )

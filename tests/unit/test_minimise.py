@@ -149,7 +149,7 @@ def test_the_offer_is_the_request_alone_written_out_by_hand() -> None:
         "ServiceRequest": {
             "resourceType": "ServiceRequest",
             "id": IDS["ServiceRequest"],
-            "meta": {"profile": [canonical.SERVICE_REQUEST], "security": MARKS},
+            "meta": {"profile": [canonical.OFFER_SERVICE_REQUEST], "security": MARKS},
             "status": "active",
             "intent": "order",
             "subject": {"reference": f"Patient/{IDS['Patient']}"},
@@ -279,6 +279,45 @@ def test_every_served_name_needs_an_id_of_its_own() -> None:
         consent.minimise(RECORD, decision(), POLICY, {"ServiceRequest": "a"})
 
 
+def test_an_item_that_may_go_and_that_the_record_lacks_makes_no_fact() -> None:
+    made = consent.minimise(RECORD, decision(items=OFFER | PERSON | {"contact-rule"}), POLICY, IDS).resources
+    assert "Observation/contact-rule" not in made
+
+
+def test_a_code_goes_only_in_a_code_system_of_everybodys() -> None:
+    """The address of an agency's own code list would name the agency."""
+    own = {"system": "https://CANARY-shelter.example.org/codes", "code": "CANARY"}
+    record = deepcopy(RECORD)
+    request = record["ServiceRequest"]
+    for concept in (*request["category"], request["code"], *request["locationCode"]):
+        concept.setdefault("coding", []).insert(0, own)
+    request["category"].append({"coding": [{"system": canonical.SNOMED, "code": "CANARY"}]})
+    request["extension"][1]["valueCodeableConcept"]["coding"] = [own]
+    record["Observation"][1]["valueCodeableConcept"]["coding"] = [own]
+    for view, items in (("offer", OFFER), ("dossier", OFFER | PERSON)):
+        made = consent.minimise(record, decision(view, items), POLICY, IDS).resources
+        assert bytes_of(made) == bytes_of(
+            consent.minimise(RECORD, decision(view, items), POLICY, IDS).resources
+        )
+
+
+def test_what_was_theirs_once_does_not_go() -> None:
+    """Whoever answers an old number, or lives at an old address, may be whom they fled from."""
+    record = deepcopy(RECORD)
+    person = record["Patient"]
+    for list_name in ("telecom", "address"):
+        person[list_name] = [one | {"use": "old"} for one in person[list_name]]
+    held = consent.present(record, POLICY)
+    assert {"phone", "email", "address"}.isdisjoint(held)
+    assert {"phone", "email", "address"} <= consent.present(RECORD, POLICY)
+
+
+def test_an_observation_with_a_modifier_states_nothing() -> None:
+    record = deepcopy(RECORD)
+    record["Observation"][0]["modifierExtension"] = [{"url": "https://example.org/not", "valueBoolean": True}]
+    assert "household-size" not in consent.present(record, POLICY)
+
+
 def test_an_observation_entered_in_error_states_nothing() -> None:
     record = deepcopy(RECORD)
     record["Observation"][0]["status"] = "entered-in-error"
@@ -315,11 +354,7 @@ def _with(record: Any, path: tuple[Any, ...], value: Any) -> Any:
 # The values that a dossier of OFFER | PERSON rests on, by hand: changing any other value must change nothing.
 SHOWN = {
     ("Patient", "name", 0, "given", 0),
-    ("ServiceRequest", "category", 0, "coding", 0, "system"),
-    ("ServiceRequest", "category", 0, "coding", 0, "code"),
-    ("ServiceRequest", "category", 1, "coding", 0, "system"),
     ("ServiceRequest", "category", 1, "coding", 0, "code"),
-    ("ServiceRequest", "code", "coding", 0, "system"),
     ("ServiceRequest", "code", "coding", 0, "code"),
     ("ServiceRequest", "priority"),
     ("ServiceRequest", "occurrencePeriod", "start"),
@@ -332,6 +367,10 @@ SHOWN = {
 # What says which entry a value belongs to: changing it can make the value disappear, never show another.
 CHOOSING = {
     ("Patient", "name", 0, "use"),
+    ("ServiceRequest", "category", 0, "coding", 0, "system"),
+    ("ServiceRequest", "category", 0, "coding", 0, "code"),
+    ("ServiceRequest", "category", 1, "coding", 0, "system"),
+    ("ServiceRequest", "code", "coding", 0, "system"),
     ("ServiceRequest", "extension", 0, "url"),
     ("ServiceRequest", "extension", 1, "url"),
     ("Observation", 0, "status"),
