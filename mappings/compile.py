@@ -73,11 +73,16 @@ def _compile_kind(
     of = envelope.parts("of") if "of" in data else None
     subject = None
     if "subject" in data:
+        needed = data["kind"] != "status"
         subject = (
-            envelope.text("subject", "system", needed=True),
-            envelope.text("subject", "value", needed=True),
+            envelope.text("subject", "system", needed=needed),
+            envelope.text("subject", "value", needed=needed),
         )
     recipient = envelope.text("recipient") if "recipient" in data else None
+    organizations, people = (
+        envelope.text("excluded", name) if name in data.get("excluded", {}) else None
+        for name in ("organizations", "people")
+    )
     local = tuple((name, envelope.text("local", name)) for name in data.get("local", {}))
     resources = tuple(
         (name, _resource(compiler, section, name, content)) for name, content in data["resources"].items()
@@ -90,6 +95,7 @@ def _compile_kind(
         of=of,
         subject=subject,
         recipient=recipient,
+        excluded=(organizations, people),
         local=local,
         resources=resources,
         undeclared=reader.undeclared(fields.names),

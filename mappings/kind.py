@@ -28,6 +28,7 @@ class RecordKind:
     of: tuple[Node, ...] | None
     subject: tuple[Node, Node] | None
     recipient: Node | None
+    excluded: tuple[Node | None, Node | None]
     local: tuple[tuple[str, Node], ...]
     resources: tuple[tuple[str, Node], ...]
     undeclared: Callable[[Any], list[str]]
@@ -50,7 +51,12 @@ class RecordKind:
         subject = None
         if self.subject is not None:
             subject = (self.subject[0](values, problems), self.subject[1](values, problems))
+            if self.kind == "status" and None in subject:
+                subject = None  # an answer names the referral; whose it is it may add
         recipient = self.recipient(values, problems) if self.recipient is not None else None
+        excluded, people = (
+            _several(node(values, problems)) if node is not None else () for node in self.excluded
+        )
         local = {}
         for name, node in self.local:
             value = node(values, problems)
@@ -66,15 +72,46 @@ class RecordKind:
                 Issue("error", code, message, field=field, line=reader.place(record, field.partition(",")[0]))
                 for field, code, message in problems
             )
-        return Mapped(self.kind, key, subject, resources, recipient, local, self.lineage, of, self.because)
+        return Mapped(
+            self.kind,
+            key,
+            subject,
+            resources,
+            recipient,
+            local,
+            self.lineage,
+            of,
+            self.because,
+            excluded,
+            people,
+        )
 
 
 def makes_nothing(name: str, kind: Kind, fits: Condition | None, because: str) -> RecordKind:
     """A kind of record that is passed over (`skip`) or refused (`refuse`), and why."""
     nothing = Fields((), frozenset(), frozenset(), {}, {})
     return RecordKind(
-        name, kind, fits, (), None, None, None, (), (), lambda _values: [], (), (), nothing, because
+        name,
+        kind,
+        fits,
+        (),
+        None,
+        None,
+        None,
+        (None, None),
+        (),
+        (),
+        lambda _values: [],
+        (),
+        (),
+        nothing,
+        because,
     )
+
+
+def _several(text: str | None) -> tuple[str, ...]:
+    """What a value that may hold several, told apart by semicolons, holds."""
+    return tuple(dict.fromkeys(one.strip() for one in (text or "").split(";") if one.strip()))
 
 
 def _key(parts: list[str | None]) -> str:

@@ -29,8 +29,9 @@ class Mapped:
     `key` says which record this is (sender, local id, event): the same record sent twice has the same key.
     `of` is the key of the earlier record that this one amends, cancels or reports on; `because` says why
     a record is passed over.
-    `subject` is (system, value) of the person's identifier in the agency's own system, None for a status.
-    `recipient` is the receiving service as the local system names it. `local` are the values that write-back
+    `subject` is (system, value) of the person's identifier in the agency's own system; a status need not say.
+    `recipient` is the receiving service as the local system names it, `excluded` and `excluded_people` are the
+    organisations and people who must never see the referral, as it names them. `local` are the values that write-back
     needs again. `lineage` lists every path a field can take in this mapping, for all of its records alike.
     """
 
@@ -43,6 +44,8 @@ class Mapped:
     lineage: tuple[Lineage, ...]
     of: str | None = None
     because: str = ""
+    excluded: tuple[str, ...] = ()
+    excluded_people: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

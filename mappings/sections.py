@@ -14,15 +14,16 @@ from profiles.document import DataPath, Document
 from profiles.outcome import Issue
 
 _FIELDS: Final = ("fields", "ignored", "sensitive")
+_ABOUT_A_RECORD: Final = ("key", "of", "subject", "recipient", "excluded", "local", "resources")
 # Of each kind: the sections it needs, the resources it needs, the sections that say nothing there.
 _NEEDS: Final[Mapping[str, tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]]] = {
     "referral": (("key", "subject", "resources"), ("Patient", "ServiceRequest"), ("of", "because")),
     "amendment": (("key", "of", "subject", "resources"), ("Patient", "ServiceRequest"), ("because",)),
-    "cancellation": (("key", "of", "resources"), ("Task",), ("because",)),
-    "status": (("key", "resources"), ("Task",), ("because",)),
-    "service": (("key", "resources"), (), ("of", "subject", "recipient", "because")),
-    "skip": (("when", "because"), (), ("key", "of", "subject", "recipient", "local", "resources")),
-    "refuse": (("when", "because"), (), ("key", "of", "subject", "recipient", "local", "resources")),
+    "cancellation": (("key", "of", "resources"), ("Task",), ("because", "excluded")),
+    "status": (("key", "resources"), ("Task",), ("because", "excluded")),
+    "service": (("key", "resources"), (), ("of", "subject", "recipient", "because", "excluded")),
+    "skip": (("when", "because"), (), _ABOUT_A_RECORD),
+    "refuse": (("when", "because"), (), _ABOUT_A_RECORD),
 }
 
 

@@ -65,7 +65,7 @@ class Uses:
         data, places = self._section.data, self._section.places
         found: list[Use] = []
         self._only = only
-        for name in ("key", "of", "subject", "recipient", "local"):
+        for name in ("key", "of", "subject", "recipient", "excluded", "local"):
             if name in data:
                 self._envelope(places[name], data[name], name, (wants,), found)
         for name, content in data["resources"].items():

@@ -60,6 +60,8 @@ def with_change(good: Path, change: dict[str, Any], folder: Path) -> Path:
 def _changed_cell(body: bytes, change: dict[str, Any], row: int) -> bytes:
     rows = list(csv.reader(io.StringIO(body.decode("utf-8-sig"))))
     ((column, value),) = change.items()
+    if column not in rows[0]:  # one that the header may do without
+        rows = [[*cells, column if cells is rows[0] else ""] for cells in rows]
     rows[row][rows[0].index(column)] = value
     out = io.StringIO()
     csv.writer(out).writerows(rows)
