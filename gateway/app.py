@@ -149,8 +149,8 @@ class _Face:
                 unchanged = Response(
                     status_code=304, headers={"ETag": found.etag, "Cache-Control": "no-store"}
                 )
-                return self._until_sent(unchanged, found)
-            return self._until_sent(_answer(found), found)
+                return self._until_sent(unchanged, found.disclosure)
+            return self._until_sent(_answer(found), found.disclosure)
 
         return handler
 
@@ -158,8 +158,9 @@ class _Face:
         """Tasks of this partner, for those who poll."""
         ask = self._partner(request, "Task", "s")
         search = task_search.parse(request.query_params.multi_items())
-        tasks = await run_in_threadpool(self._exchange.search_tasks, ask, search.matches)
-        return fhir_response(search.bundle(tasks, self._identity.fhir_base))
+        found = await run_in_threadpool(self._exchange.search_tasks, ask, search.matches)
+        answer = fhir_response(search.bundle(found.tasks, self._identity.fhir_base))
+        return self._until_sent(answer, *found.disclosures)
 
     async def update_task(self, request: Request) -> Response:
         """A recipient's new version of its Task."""
@@ -174,7 +175,7 @@ class _Face:
             request.headers.get("if-match"),
             idempotency_key(request),
         )
-        return _answer(found)
+        return self._until_sent(_answer(found), found.disclosure)
 
     async def add_procedure(self, request: Request) -> Response:
         """A Procedure done for a referral."""
@@ -308,11 +309,11 @@ class _Face:
     def _ask(self, request: Request, agent: str) -> Ask:
         return Ask(agent, self._identity, request_id(request))
 
-    def _until_sent(self, response: Response, found: Answer) -> Response:
-        """`response`, which notes the end of its disclosure when its last byte is out."""
+    def _until_sent(self, response: Response, *disclosures: str) -> Response:
+        """`response`, which notes the end of its disclosures when its last byte is out."""
 
         async def ended() -> None:
-            self._node.ended.append(found.disclosure)
+            self._node.ended.extend(disclosures)
 
         response.background = BackgroundTask(ended)
         return response

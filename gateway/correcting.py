@@ -54,7 +54,7 @@ def _amend(
     resources = receive.referral_resources(mapped, node.definitions)
     _must_be_the_same(node, work, system, found, mapped, resources)
     if given:
-        consenting.keep(ask, work, consenting.new_key(node), *given)
+        consenting.keep(node, ask, work, *given, but=found.id)
     contents.replace(work, found.id, referrals.RECORD, receive.record(node, system, mapped, resources))
     served = consent.served_names(resources, node.policy)
     for task in tasks.of_referral(work, found.id):

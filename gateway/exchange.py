@@ -29,7 +29,7 @@ from gateway.judge import Denied, judge, permitted
 from gateway.node import Node
 from gateway.offering import Receipt, after_change, offer_if_permitted
 from gateway.recording import Ask, or_refuse, record
-from gateway.store import consents, contents, disclosures, inbound, received, referrals, tasks
+from gateway.store import consents, contents, disclosures, inbound, persons, received, referrals, tasks
 from gateway.store.referrals import Referral
 from gateway.store.tasks import Task
 from gateway.store.work import Work
@@ -56,6 +56,14 @@ class Answer:
     location: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """The Tasks that a search found; disclosures: what to note as ended once the last byte is sent."""
+
+    tasks: list[Mapping[str, Any]]
+    disclosures: tuple[str, ...]
+
+
 class Exchange:
     """The steps of every road through one node."""
 
@@ -73,6 +81,8 @@ class Exchange:
                 done.append(mapped if isinstance(mapped, Refused) else self._take(ask, system, mapped))
             except Refused as refusal:
                 done.append(refusal)
+            if isinstance(mapped, Mapped):
+                consenting.settled(self.node, mapped)
         return done
 
     def _take(self, ask: Ask, system: str, mapped: Mapped) -> Receipt:
@@ -114,7 +124,7 @@ class Exchange:
             )
             referrals.open_referral(work, opened, receive.record(self.node, system, mapped, resources))
             if given:
-                consenting.keep(ask, work, consenting.new_key(self.node), *given)
+                consenting.keep(self.node, ask, work, *given, but=referral_id)
             receipt = self._offer_to_first(ask, work, opened, candidates, resources)
             received.remember(work, system, mapped.key, said, referral_id, msgspec.to_builtins(receipt))
             return receipt
@@ -150,20 +160,21 @@ class Exchange:
             shown = view(self.node, work, found, task, judged)
             resource = shown.task if name == "Task" else shown.resources.get(name)
             if resource is None:
-                raise Denied(found.id, judged.decision)
+                raise Denied(found.id, judged.decision, persons.epoch(work, found.subject_digest))
             items = disclosed_items(self.node, judged.decision, name)
             decision, withheld = judged.decision, shown.withheld
             record(work, ask, "read", "R", found, task, decision, what=name, items=items, withheld=withheld)
             tag = etag(work, task if name == "Task" else resource)
-            return Answer(resource, tag, disclosures.begin(work, found.id))
+            return Answer(resource, tag, disclosures.begin(work, found))
 
         return or_refuse(self.store, ask, "read", "R", step)
 
-    def search_tasks(self, ask: Ask, wanted: Callable[[Mapping[str, Any]], bool]) -> list[Mapping[str, Any]]:
+    def search_tasks(self, ask: Ask, wanted: Callable[[Mapping[str, Any]], bool]) -> Listed:
         """The Tasks that this partner may see now and that fit, oldest change first."""
 
-        def step(work: Work) -> list[Mapping[str, Any]]:
-            seen = []
+        def step(work: Work) -> Listed:
+            seen: list[Mapping[str, Any]] = []
+            under_way: dict[str, str] = {}
             for task in tasks.for_owner(work, ask.identity.organization, ask.agent):
                 found = referrals.get(work, task.referral_id)
                 judged = judge(self.node, work, found, task) if found else None
@@ -173,7 +184,9 @@ class Exchange:
                 if wanted(resource):
                     record(work, ask, "search-type", "E", found, task, judged.decision)
                     seen.append(resource)
-            return seen
+                    if found.subject_digest not in under_way:
+                        under_way[found.subject_digest] = disclosures.begin(work, found)
+            return Listed(seen, tuple(under_way.values()))
 
         return or_refuse(self.store, ask, "search-type", "E", step)
 
@@ -196,7 +209,7 @@ class Exchange:
             current = view(self.node, work, found, task, judged).task
             if repeated or (task.status in referral.FINAL and wanted.get("status") == task.status):
                 record(work, ask, "read", "R", found, task, judged.decision, details={"repeated": "true"})
-                return Answer(current, etag(work, task))
+                return Answer(current, etag(work, task), disclosures.begin(work, found))
             if if_match is None:
                 raise refuse(428, "required", "Send If-Match with the ETag of the version that you read.")
             if if_match != etag(work, task):
@@ -213,7 +226,8 @@ class Exchange:
     def _as_it_stands(self, work: Work, found: Referral, task: Task) -> Answer:
         """The Task that its owner has just written, whatever its new state closes to later readers."""
         judged = judge(self.node, work, found, task)
-        return Answer(view(self.node, work, found, task, judged).task, etag(work, task))
+        shown = view(self.node, work, found, task, judged).task
+        return Answer(shown, etag(work, task), disclosures.begin(work, found))
 
     def _change(self, work: Work, task: Task, current: Mapping[str, Any], wanted: Mapping[str, Any]) -> Task:
         # Structure alone first: whatever profile it claims, what is forbidden is told before what is missing.

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import consent
-from consent import CompiledConsent, Decision, Facts, Party
+from consent import Decision, Facts, Party
 from gateway.errors import Refused, not_found
 from gateway.node import Node
-from gateway.store import consents, contents, referrals
+from gateway.store import contents, persons, referrals
 from gateway.store.referrals import Referral
 from gateway.store.tasks import Task
 from gateway.store.work import Work
@@ -27,11 +27,13 @@ class Judged:
 class Denied(Refused):
     """A denial: to the caller the same 404 as for what does not exist; to the audit, the decision."""
 
-    def __init__(self, referral_id: str, decision: Decision) -> None:
+    def __init__(self, referral_id: str, decision: Decision, epoch: int) -> None:
+        """epoch: the person's consent epoch that the decision was made at."""
         answer = not_found()
         super().__init__(answer.status, answer.issues)
         self.referral_id = referral_id
         self.decision = decision
+        self.epoch = epoch
 
 
 def judge(node: Node, work: Work, referral: Referral, task: Task) -> Judged:
@@ -50,7 +52,7 @@ def judge(node: Node, work: Work, referral: Referral, task: Task) -> Judged:
         state=task.status,
         items=consent.present(resources, node.policy),
         agreements=node.agreements,
-        consents=_of_person(node, work, referral.subject_digest),
+        consents=node.compiled.of_person(work, referral.subject_digest),
         policy=node.policy,
     )
     return Judged(consent.decide(facts, work.now), resources)
@@ -71,10 +73,5 @@ def permitted(node: Node, work: Work, referral: Referral, task: Task) -> Judged:
     """`judge`, but a deny is raised as Denied."""
     judged = judge(node, work, referral, task)
     if not judged.decision.permit:
-        raise Denied(referral.id, judged.decision)
+        raise Denied(referral.id, judged.decision, persons.epoch(work, referral.subject_digest))
     return judged
-
-
-def _of_person(node: Node, work: Work, subject_digest: str) -> tuple[CompiledConsent, ...]:
-    held = consents.of_person(work, subject_digest) if subject_digest else []
-    return tuple(consent.compile_consent(one.resource, zone=node.settings.timezone) for one in held)

@@ -22,6 +22,7 @@ import mappings
 from consent import Agreement, Policy
 from gateway import clock, keys, settings
 from gateway.authenticate import Registration
+from gateway.compiled import Compiled
 from gateway.directory import Directory, DirectoryError, Entry
 from gateway.settings import Settings, mapping_path
 from gateway.store import marks
@@ -91,6 +92,7 @@ class Node:
             )
             for entry in settings.identities
         }
+        self.compiled = Compiled(settings.timezone)
         self.ended: deque[str] = deque()  # disclosures whose last byte is sent; the worker notes them
         self._anchors = [_public_key(path) for path in settings.anchors]
         self._locals = {client.id: client for client in settings.clients}

@@ -14,8 +14,9 @@ from gateway import audit, notification, outbox
 from gateway.judge import judge
 from gateway.node import Node
 from gateway.outbox import GiveUp
+from gateway.recording import epoch_of
 from gateway.sending import Clients, Gone, Stopped, partner
-from gateway.store import referrals, subscribed, subscriptions, tasks
+from gateway.store import disclosures, referrals, subscribed, subscriptions, tasks
 from gateway.store.inbound import Inbound
 from gateway.store.referrals import Referral
 from gateway.store.subscriptions import Subscription
@@ -24,6 +25,7 @@ from gateway.store.work import Work
 
 NOTIFICATIONS = "/notifications"
 NOTIFY_SCOPE = "Bundle.c"
+_LONGEST_SECONDS = disclosures.LONGEST.total_seconds() - 1
 
 
 def write_back_lane(referral_id: str) -> str:
@@ -106,10 +108,16 @@ async def send_event(node: Node, clients: Clients, body: Mapping[str, Any]) -> N
     """Send one numbered event if its subscriber may, at this moment, be told of the Task."""
     prepared = await asyncio.to_thread(_event, node, body)
     if prepared is not None:
-        await _post(node, clients, *prepared)
+        disclosure, one, bundle = prepared
+        try:
+            # A withdrawal waits no longer than this: then it is over, and tried again by a new decision.
+            async with asyncio.timeout(_LONGEST_SECONDS):
+                await _post(node, clients, one, bundle)
+        finally:
+            node.ended.append(disclosure)
 
 
-def _event(node: Node, body: Mapping[str, Any]) -> tuple[Subscription, dict[str, Any]] | None:
+def _event(node: Node, body: Mapping[str, Any]) -> tuple[str, Subscription, dict[str, Any]] | None:
     with node.store.work() as work:
         one = subscriptions.get(work, body["subscription"])
         task = tasks.get(work, body["task"])
@@ -125,14 +133,19 @@ def _event(node: Node, body: Mapping[str, Any]) -> tuple[Subscription, dict[str,
             referral_id=found.id,
             what=f"Task/{task.id}",
             decision=decision,
-            details={"status": task.status, "recipient": task.owner},
+            details={
+                "status": task.status,
+                "recipient": task.owner,
+                **epoch_of(work, found, decision),
+            },
         )
         audit.record(work, entry)
         if not decision.permit:
             return None
         base = node.identities[one.organization].fhir_base
         at = subscriptions.event_time(work, one.id, body["number"])
-        return one, notification.bundle(base, one, at, body["number"], task.id)
+        bundle = notification.bundle(base, one, at, body["number"], task.id)
+        return disclosures.begin(work, found), one, bundle
 
 
 async def _post(node: Node, clients: Clients, one: Subscription, bundle: Mapping[str, Any]) -> None:

@@ -2,68 +2,66 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
-from consent import Decision
-from gateway import consenting, referral
+from gateway import consenting, reconsider
 from gateway.errors import refuse
 from gateway.judge import judge
 from gateway.node import Node
-from gateway.offering import Receipt, cancel, cancel_all, offer_held
+from gateway.offering import Receipt, cancel_all
 from gateway.recording import Ask, record
-from gateway.store import consents, disclosures, referrals, tasks
-from gateway.store.referrals import Referral
-from gateway.store.tasks import Task
+from gateway.store import consents, persons, referrals, tasks
+from gateway.store.consents import Held
 from gateway.store.work import Work
 
-WAIT_SECONDS = 0.02
+_OVER: Final = ("inactive", "entered-in-error")
 
 
 def record_consent(node: Node, ask: Ask, resource: Mapping[str, Any]) -> tuple[str, list[Receipt]]:
-    """Keep a Consent; what was held for want of it is decided again. Raises Refused (422) if unusable.
+    """Keep a Consent; what was held for want of it is decided again, and so is what is open.
 
-    Returns the Consent's id and what became of the held referrals.
+    Returns the Consent's id and what became of the held referrals. Raises Refused: 422 if it is unusable or
+    is to replace one that is not here, 409 if one with its identifier is here.
     """
-    subject = consenting.person_of(node, resource)
-    consent_id = consenting.new_key(node)
+    person = consenting.person_of(node, resource)
     with node.store.work() as work:
-        consenting.keep(ask, work, consent_id, subject, resource)
-        digest = consents.subject_digest(work, *subject)
-        return consent_id, [
-            receipt
-            for held in referrals.unfinished_of_person(work, digest)
-            if held.state == "held"
-            for receipt in offer_held(node, ask, work, held)
-        ]
+        kept = consenting.keep(node, ask, work, person, resource)
+    reconsider.settle(node, kept.subject, kept.epoch)
+    return kept.id, list(kept.offered)
 
 
 def withdraw_consent(node: Node, ask: Ask, consent_id: str) -> list[str]:
     """Make a Consent inactive and cancel every open referral that no longer may go on.
 
-    Returns the ids of the cancelled referrals, only after every disclosure of theirs that was decided before
-    has ended. Raises Refused (404) for an unknown Consent.
+    Returns the ids of the cancelled referrals, only after every disclosure about the person that was decided
+    before has ended, whether or not its referral goes on. Raises Refused (404) for an unknown Consent.
     """
-    cancelled = _withdraw(node, ask, consent_id)
-    while cancelled and _under_way(node, cancelled):
-        time.sleep(WAIT_SECONDS)
-    return cancelled
-
-
-def _withdraw(node: Node, ask: Ask, consent_id: str) -> list[str]:
     with node.store.work() as work:
         held = consents.get(work, consent_id)
         if held is None:
             raise refuse(404, "not-found", "There is no consent with this id here.")
-        consents.deactivate(work, consent_id)
-        record(work, ask, "update", "U", details={"consent": consent_id, "status": "inactive"})
-        return [
-            found.id
-            for found in referrals.unfinished_of_person(work, held.subject_digest)
-            for task in tasks.of_referral(work, found.id)
-            if _cancelled(ask, work, found, task, judge(node, work, found, task).decision)
-        ]
+        cancelled = withdraw(node, ask, work, held)
+        epoch = persons.epoch(work, held.subject_digest)
+    reconsider.settle(node, held.subject_digest, epoch)
+    return cancelled
+
+
+def withdraw(node: Node, ask: Ask, work: Work, held: Held, status: str = "inactive") -> list[str]:
+    """The withdrawal itself, within a unit of work; its caller waits afterwards (`reconsider.settle`).
+
+    Withdrawn already, it changes nothing, but what may not go on is looked for again. Of one that is erased
+    nothing is left that could be withdrawn.
+    """
+    if not held.subject_digest:
+        return []
+    if held.status not in _OVER:
+        consents.deactivate(work, held, status)
+        node.compiled.drop(held.id)
+        epoch = persons.epoch(work, held.subject_digest)
+        details = {"consent": held.id, "status": status, "consent-epoch": str(epoch)}
+        record(work, ask, "update", "U", details=details)
+    return reconsider.cancel_denied(node, ask, work, held.subject_digest, only_for_consent=False)
 
 
 def cancel_where_consent_ended(node: Node, ask: Ask) -> list[str]:
@@ -79,7 +77,9 @@ def cancel_where_consent_ended(node: Node, ask: Ask) -> list[str]:
         with node.store.work() as work:
             for task in tasks.of_referral(work, found.id):
                 decision = judge(node, work, found, task).decision
-                if decision.code.startswith("consent-") and _cancelled(ask, work, found, task, decision):
+                if decision.code.startswith("consent-") and reconsider.cancelled(
+                    ask, work, found, task, decision
+                ):
                     ended.append(found.id)
     return ended
 
@@ -91,17 +91,3 @@ def cancel_referral(node: Node, ask: Ask, referral_id: str) -> None:
         if found is None:
             raise refuse(404, "not-found", "No referral with this id was sent from here.")
         cancel_all(ask, work, found)
-
-
-def _under_way(node: Node, referral_ids: list[str]) -> bool:
-    with node.store.work() as work:
-        return disclosures.under_way(work, referral_ids) > 0
-
-
-def _cancelled(ask: Ask, work: Work, found: Referral, task: Task, decision: Decision) -> bool:
-    """Cancel an offered Task if its owner may no longer see it; says whether it did."""
-    if decision.permit or task.status == "draft" or task.status in referral.FINAL:
-        return False
-    record(work, ask, "decide", "E", found, task, decision, refused=True)
-    cancel(work, found, task)
-    return True

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from consent import Decision
 from gateway import audit
 from gateway.errors import Refused
 from gateway.judge import Denied
 from gateway.node import Identity
+from gateway.store import accounting, persons
 from gateway.store.referrals import Referral
 from gateway.store.tasks import Task
 from gateway.store.work import Store, Work
 
 T = TypeVar("T")
+_CONSENT: Final = re.compile(r"\bConsent/([A-Za-z0-9.-]{1,64})")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,11 +48,12 @@ def record(
     withheld: Iterable[str] = (),
     details: Mapping[str, str] | None = None,
 ) -> None:
-    """The entry of one act, in the act's own unit of work.
+    """The entry of one act, in the act's own unit of work; what it showed of a person is accounted for.
 
     what: the name of the resource that was served or changed. items: the disclosure items that it showed.
     withheld: the paths of the record that it did not.
     """
+    shown = tuple(items)
     about = {"status": task.status, "recipient": task.owner, "resource": what} if task else {}
     entry = audit.Entry(
         act,
@@ -61,11 +65,31 @@ def record(
         subject=_pseudonym(work, found),
         request_id=ask.request_id,
         decision=decision,
-        items=items,
+        items=shown,
         withheld=withheld,
-        details={**(details or {}), **about},
+        details={**(details or {}), **about, **epoch_of(work, found, decision)},
     )
-    audit.record(work, entry)
+    number = audit.record(work, entry)
+    if shown and not refused and found is not None and found.subject_digest:
+        name = persons.name_in_accounting(work, found.subject_digest)
+        accounting.note(work, name, number, consents_relied_on(decision))
+
+
+def epoch_of(work: Work, found: Referral | None, decision: Decision | None) -> dict[str, str]:
+    """The audit detail that says at which consent epoch of the person a decision was made."""
+    if found is None or decision is None or not found.subject_digest:
+        return {}
+    return {"consent-epoch": str(persons.epoch(work, found.subject_digest))}
+
+
+def consents_relied_on(decision: Decision | None) -> frozenset[str]:
+    """The ids of the consents that let a decision through; not of those that only narrowed it."""
+    given = (
+        (one.basis for one in decision.reasons if (one.step, one.outcome) == ("consent", "pass"))
+        if decision
+        else ()
+    )
+    return frozenset(found for basis in given for found in _CONSENT.findall(basis))
 
 
 def _pseudonym(work: Work, found: Referral | None) -> str:
@@ -90,7 +114,8 @@ def or_refuse(store: Store, ask: Ask, act: str, action: audit.Action, step: Call
             referral_id=denied.referral_id if denied else None,
             request_id=ask.request_id,
             decision=denied.decision if denied else None,
-            details={"http-status": str(refusal.status)},
+            details={"http-status": str(refusal.status)}
+            | ({"consent-epoch": str(denied.epoch)} if denied else {}),
         )
         with store.work() as work:
             audit.record(work, entry)

@@ -26,6 +26,10 @@ ENDPOINT: Final = f"{BASE}/StructureDefinition/waymeet-endpoint"
 PREFERRED_LANGUAGE: Final = f"{BASE}/StructureDefinition/preferred-language"
 ELIGIBILITY: Final = f"{BASE}/StructureDefinition/eligibility"
 
+# Our extensions, on Consent.
+CONSENT_STATEMENT: Final = f"{BASE}/StructureDefinition/consent-statement"
+CONSENT_REPLACES: Final = f"{BASE}/StructureDefinition/consent-replaces"
+
 # Our code systems.
 DISCLOSURE_ITEM: Final = f"{BASE}/CodeSystem/disclosure-item"
 REFERRAL_OUTCOME: Final = f"{BASE}/CodeSystem/referral-outcome"

@@ -1,7 +1,8 @@
 """Disclosures under way: between the decision that lets one go and its last byte.
 
-Begun in the unit of work of the decision, so whoever commits a withdrawal afterwards sees every disclosure
-that was decided before it, in whichever process. What a crash leaves behind ends by itself.
+Begun in the unit of work of the decision, with the person's consent epoch that it was made at, so whoever
+commits a withdrawal afterwards sees every disclosure that was decided before it, in whichever process. What
+was decided at the new epoch holds up nobody. What a crash leaves behind ends by itself.
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ from uuid import uuid4
 from sqlalchemy import bindparam, delete, func, select
 
 from gateway.clock import stamp
+from gateway.store import persons
+from gateway.store.referrals import Referral
 from gateway.store.schema import disclosure
 from gateway.store.work import Work
 
@@ -27,16 +30,29 @@ _UNDER_WAY = (
     .select_from(disclosure)
     .where(
         disclosure.c.tenant == bindparam("at_tenant"),
-        disclosure.c.referral_id.in_(bindparam("of", expanding=True)),
+        disclosure.c.subject_digest == bindparam("subject"),
+        disclosure.c.epoch < bindparam("epoch"),
         disclosure.c.until >= bindparam("moment"),
     )
 )
 
 
-def begin(work: Work, referral_id: str) -> str:
+def begin(work: Work, found: Referral) -> str:
     """Note that something of a referral is about to be sent; returns the id to end it with."""
+    return begin_about(work, found.id, found.subject_digest)
+
+
+def begin_about(work: Work, owner_id: str, subject: str) -> str:
+    """The same of whatever tells of a person: an answer to a referral that was made to us, for one."""
     made = str(uuid4())
-    work.add(disclosure, {"id": made, "referral_id": referral_id, "until": stamp(work.now + LONGEST)})
+    row = {
+        "id": made,
+        "referral_id": owner_id,
+        "until": stamp(work.now + LONGEST),
+        "subject_digest": subject,
+        "epoch": persons.epoch(work, subject),
+    }
+    work.add(disclosure, row)
     return made
 
 
@@ -45,6 +61,6 @@ def end(work: Work, ended: Iterable[str]) -> None:
     work.run(_END, ended=list(ended), moment=work.stamp)
 
 
-def under_way(work: Work, referral_ids: Iterable[str]) -> int:
-    """How many disclosures of these referrals are under way."""
-    return int(work.run(_UNDER_WAY, of=list(referral_ids), moment=work.stamp).scalar_one())
+def older_than(work: Work, subject: str, epoch: int) -> int:
+    """How many disclosures about a person are under way that were decided before this consent epoch."""
+    return int(work.run(_UNDER_WAY, subject=subject, epoch=epoch, moment=work.stamp).scalar_one())

@@ -1,0 +1,58 @@
+"""The consents of a person as the engine reads them, compiled once per state and kept in memory.
+
+A Consent is compiled when it is stored, and after a restart when it is first asked for. What is kept is kept
+with the state that it was made of (id, status, time of the last change), and the state is read from the store
+in the transaction of every decision, so that a change by whichever process is seen at once: what was compiled
+before it no longer fits, and is made anew.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import tzinfo
+from typing import Any, Final
+
+import consent
+from consent import CompiledConsent
+from gateway.store import consents
+from gateway.store.consents import State
+from gateway.store.work import Work
+
+KEPT: Final = 4096  # consents in memory; the one that was compiled first goes first
+
+
+class Compiled:
+    """One process's compiled consents. zone: where date-only days begin and end."""
+
+    def __init__(self, zone: tzinfo) -> None:
+        self._zone = zone
+        self._kept: dict[str, tuple[State, CompiledConsent]] = {}
+
+    def compile(self, resource: Mapping[str, Any]) -> CompiledConsent:
+        """A Consent as the engine reads it; never raises for what it holds."""
+        return consent.compile_consent(resource, zone=self._zone)
+
+    def keep(self, state: State, made: CompiledConsent) -> None:
+        """Keep what was compiled from a Consent in this state, in place of what was kept of it before."""
+        self._kept.pop(state.id, None)
+        self._kept[state.id] = (state, made)
+        while len(self._kept) > KEPT:
+            self._kept.pop(next(iter(self._kept)), None)
+
+    def drop(self, consent_id: str) -> None:
+        """Let go of a Consent, because it has changed or is erased."""
+        self._kept.pop(consent_id, None)
+
+    def of_person(self, work: Work, subject: str) -> tuple[CompiledConsent, ...]:
+        """The consents of a person (by subject digest) in any status, as they stand in this transaction."""
+        return tuple(self._of(work, state) for state in consents.states(work, subject))
+
+    def _of(self, work: Work, state: State) -> CompiledConsent:
+        known = self._kept.get(state.id)
+        if known is not None and known[0] == state:
+            return known[1]
+        held = consents.get(work, state.id)
+        assert held is not None, "a Consent's row is never deleted"
+        made = self.compile(held.resource)
+        self.keep(state, made)
+        return made
