@@ -19,8 +19,8 @@ from profiles.document import Document, load, read_schema
 POLICIES: Final = Path(__file__).parent / "policies"
 SCHEMAS: Final = POLICIES / "schemas"
 
-# An Observation in these states states no fact. Nor does one with a modifier: without that, as it would leave,
-# it could say the opposite.
+# An Observation in these states states no fact. Nor does one with a modifier: it leaves without that, and
+# could then say the opposite.
 _VOID: Final = ("entered-in-error", "cancelled")
 _MODIFIER: Final = "modifierExtension"
 

@@ -6,13 +6,16 @@ Whether any of them may be told is not asked here but decided next.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 from gateway.errors import refuse
 from gateway.node import Node
 from gateway.settings import SystemSettings
 from mappings import Mapped
 from profiles import canonical
+
+# The code systems that a kind of need is told in, the one that is asked first before the other.
+_REFERRAL_TYPES: Final = (f"{canonical.BASE}/CodeSystem/referral-type", canonical.SDOHCC_CODES)
 
 
 def candidates(node: Node, system: SystemSettings, mapped: Mapped) -> tuple[str, ...]:
@@ -50,16 +53,18 @@ def candidates(node: Node, system: SystemSettings, mapped: Mapped) -> tuple[str,
 
 
 def referral_type(service_request: Mapping[str, Any]) -> str:
-    """The Gravity SDOH category code of a ServiceRequest; empty where it has none."""
-    return next(
-        (
-            str(coding["code"])
-            for category in service_request.get("category", [])
-            for coding in category.get("coding", [])
-            if coding.get("system") == canonical.SDOHCC_CODES and "code" in coding
-        ),
-        "",
-    )
+    """What kind of need a ServiceRequest is for; empty where it says none.
+
+    Our own code, where it has one: it then stands beside the Gravity category that leaves the need open.
+    Otherwise the Gravity SDOH category.
+    """
+    told = {
+        coding["system"]: str(coding["code"])
+        for category in reversed(service_request.get("category", []))
+        for coding in reversed(category.get("coding", []))
+        if coding.get("system") in _REFERRAL_TYPES and "code" in coding
+    }
+    return next((told[system] for system in _REFERRAL_TYPES if system in told), "")
 
 
 def _language(service_request: Mapping[str, Any]) -> str:
