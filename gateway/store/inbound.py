@@ -18,7 +18,8 @@ class Inbound:
     status: as last read at the source; `gone` when the source shows it no more. expected: what it will be
     once the answers under way have arrived. offered_at, opened_at: when our own system got the offer and
     the dossier. seen_at: the source's time of the Task that was handed over last; handed: a keyed digest of
-    the content then, by which an amendment is known.
+    the content then, by which an amendment is known. subject_digest: whose referral it is, once our own
+    system has named the person by its own number.
     """
 
     id: str
@@ -32,6 +33,7 @@ class Inbound:
     modified_at: str
     seen_at: str | None = None
     handed: str | None = None
+    subject_digest: str | None = None
 
 
 _ALL = select(*(inbound.c[name] for name in Inbound.__dataclass_fields__)).where(
@@ -41,6 +43,7 @@ _NEWEST_FIRST = _ALL.order_by(inbound.c.modified_at.desc())
 _GET = _ALL.where(inbound.c.id == bindparam("wanted"))
 _OF_SOURCE = _ALL.where(inbound.c.organization == bindparam("ours"), inbound.c.source == bindparam("theirs"))
 _OF_TASK = _OF_SOURCE.where(inbound.c.task_id == bindparam("wanted"))
+_OF_PERSON = _ALL.where(inbound.c.subject_digest == bindparam("subject")).order_by(inbound.c.modified_at)
 _ONE = update(inbound).where(inbound.c.tenant == bindparam("at_tenant"), inbound.c.id == bindparam("wanted"))
 
 
@@ -68,6 +71,11 @@ def all_of(work: Work) -> list[Inbound]:
 def of_source(work: Work, organization: str, source: str) -> list[Inbound]:
     """What one partner has offered to one of our identities."""
     return [Inbound(*row) for row in work.run(_OF_SOURCE, ours=organization, theirs=source)]
+
+
+def of_person(work: Work, subject_digest: str) -> list[Inbound]:
+    """What was referred to us of one person whom our own system knows."""
+    return [Inbound(*row) for row in work.run(_OF_PERSON, subject=subject_digest)]
 
 
 def change(work: Work, inbound_id: str, **values: str | None) -> None:

@@ -87,6 +87,14 @@ pointer = Table(
     UniqueConstraint("tenant", "task_id", "name"),
 )
 
+exclusion = Table(
+    "exclusion",
+    metadata,
+    _tenant(),
+    _id("referral_id"),
+    _id("organization_digest"),  # keyed, so that a copy of these rows does not say who is excluded
+)
+
 disclosure = Table(
     "disclosure",
     metadata,
@@ -180,7 +188,19 @@ inbound = Table(
     _text("modified_at"),
     _text("seen_at", null=True),  # the source's time of the Task as last handed over
     _text("handed", null=True),  # a keyed digest of what was handed over last
+    _text("subject_digest", null=True),  # the person, once our own system has said who it is
     UniqueConstraint("tenant", "organization", "source", "task_id"),
+    Index("inbound_subject", "tenant", "subject_digest"),
+)
+
+kept_answer = Table(
+    "kept_answer",
+    metadata,
+    _tenant(),
+    _id(),  # an answer of the agency's own system that waits here for a release; its content is sealed
+    _text("inbound_id"),
+    _text("at"),
+    Index("kept_answer_inbound", "tenant", "inbound_id"),
 )
 
 peer_subscription = Table(
