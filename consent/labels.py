@@ -1,19 +1,18 @@
-"""Security labels. Inside, a record carries what its provenance makes of it; outside, only generic marks.
+"""Security labels. Inside, a record carries what its provenance, its codes and its mapping make of it;
+outside, only generic marks.
 
-Labels come from provenance alone in this version: what a victim service provider holds is restricted
-because it holds it, whatever the codes in it say. Inside labels never leave: SDV on a Task would tell its
-reader who the person turned to.
+Provenance comes first: what a victim service provider holds is restricted because it holds it, whatever the
+codes in it say. Inside labels never leave: SDV on a Task would tell its reader who the person turned to.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Final
 
-from consent.regimes import LABELS, Regime
+from consent.matter import Label
+from consent.regimes import Regime
+from consent.sensitivity import RESTRICTED, settled
 from profiles.canonical import ACT_CODE, CONFIDENTIALITY, OBSERVATION_VALUE
-
-_RESTRICTED: Final = (CONFIDENTIALITY, "R")
 
 
 def outward(*, read_only: bool) -> list[dict[str, str]]:
@@ -29,12 +28,15 @@ def outward(*, read_only: bool) -> list[dict[str, str]]:
     return [*marks, {"system": OBSERVATION_VALUE, "code": "SUBSETTED"}] if read_only else marks
 
 
-def provenance(kinds: frozenset[str], regimes: Iterable[Regime]) -> tuple[tuple[str, str], ...]:
+def provenance(kinds: frozenset[str], regimes: Iterable[Regime]) -> tuple[Label, ...]:
     """The labels (system, code) of everything that a source of these kinds holds; for use inside only.
 
-    A kind that no regime speaks of is restricted until one does.
+    A kind of which no regime speaks as a whole is restricted until one does, and so is a source without one.
     """
-    found = dict.fromkeys(
-        (LABELS[label], label) for regime in regimes if regime.applies_to & kinds for label in regime.labels
-    )
-    return tuple(found) or (_RESTRICTED,)
+    applying = [regime for regime in regimes if regime.covers(kinds)]
+    spoken_of = frozenset().union(*(regime.kinds or kinds for regime in applying if regime.whole))
+    found = [label for regime in applying for label in regime.labels]
+    if not kinds or not kinds <= spoken_of:
+        found.append(RESTRICTED)
+    kept = settled(found)
+    return tuple(label for label in dict.fromkeys((*found, RESTRICTED)) if label in kept)
