@@ -15,6 +15,7 @@ from gateway import (
     audit,
     cli_consent,
     cli_directory,
+    cli_disclosures,
     cli_init,
     cli_map,
     cli_profiles,
@@ -55,10 +56,12 @@ def demo(
 
 
 app.command("init")(cli_init.init)
+cli_consent.app.command("show")(cli_disclosures.show)
 app.add_typer(cli_consent.app, name="consent")
 app.add_typer(cli_directory.app, name="directory")
 app.add_typer(cli_map.app, name="map")
 app.add_typer(cli_profiles.app, name="profiles")
+app.command("disclosures")(cli_disclosures.disclosures)
 app.command("validate")(cli_validate.command)
 
 

@@ -92,6 +92,7 @@ class Node:
             )
             for entry in settings.identities
         }
+        settings.retention.check(self.policy, settings.path.name)
         self.compiled = Compiled(settings.timezone)
         self.ended: deque[str] = deque()  # disclosures whose last byte is sent; the worker notes them
         self._anchors = [_public_key(path) for path in settings.anchors]

@@ -12,7 +12,10 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import mappings
 from gateway import scopes
+from gateway.retention import Retention
 from profiles.document import Document, load, read_schema
+
+CONSENTS = "consent"  # the last part of `POST /records/consent`, so no system's name
 
 _SCHEMA = read_schema(Path(__file__).with_name("node.schema.json"))
 
@@ -74,6 +77,7 @@ class Settings:
     data: Path
     node_key: Path
     close_grace_minutes: int
+    retention: Retention
     poll_minutes: int
     body_limit: int
     systems: Mapping[str, SystemSettings]
@@ -115,6 +119,7 @@ def read(path: Path) -> Settings:
         data=base / data["data"],
         node_key=base / data["node_key"],
         close_grace_minutes=data.get("close_grace_minutes", 24 * 60),
+        retention=Retention.stated(data.get("retention", {}), data["kinds"]),
         poll_minutes=data.get("poll_minutes", 15),
         body_limit=data.get("body_limit_bytes", 1024 * 1024),
         systems={name: _system(base, name, entry) for name, entry in data["systems"].items()},
@@ -181,6 +186,10 @@ def _check(document: Document, settings: Settings) -> None:
         issues.append(document.issue(("identities",), "needs one identity that is not an alias"))
     if sum(system.inbox for system in settings.systems.values()) > 1:
         issues.append(document.issue(("systems",), "at most one system can be the inbox"))
+    if CONSENTS in settings.systems:
+        issues.append(
+            document.issue(("systems", CONSENTS), "is where consents are handed in; choose another name")
+        )
     for number, client in enumerate(settings.clients):
         issues += [
             document.issue(("clients", number, "systems"), f"there is no system {name!r} in this file")

@@ -118,6 +118,7 @@ def consents_of(out: Console, node: Node, person: tuple[str, str]) -> None:
     for one in held:
         told = ", ".join(one.recipients) or "anyone"
         line = f"{one.id}  {one.status}, for {told}, until {one.end or 'no end'}"
+        line += "".join(f", in the place of {other}" for other in one.replaces)
         out.print(line, markup=False, highlight=False, soft_wrap=True)
     if not held:
         out.print("No consent of this person is on file here.")

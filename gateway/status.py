@@ -41,12 +41,16 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class Permission:
-    """A consent in short. recipients: by name, none: anyone. end: empty where it has none."""
+    """A consent in short. recipients: by name, none: anyone. end: empty where it has none.
+
+    replaces: the ids of those in whose place it was given.
+    """
 
     id: str
     status: str
     recipients: tuple[str, ...]
     end: str
+    replaces: tuple[str, ...]
 
 
 def lines(node: Node) -> list[Line]:
@@ -100,7 +104,8 @@ def _permission(held: Held, names: Mapping[str, str]) -> Permission:
     provision = held.resource["provision"]
     actors = [actor["reference"].get("reference", "") for actor in provision.get("actor", [])]
     end = provision.get("period", {}).get("end", "")
-    return Permission(held.id, held.status, tuple(names.get(actor, actor) for actor in actors), end)
+    recipients = tuple(names.get(actor, actor) for actor in actors)
+    return Permission(held.id, held.status, recipients, end, held.told.replaces)
 
 
 def _event(resource: dict[str, Any], names: Mapping[str, str]) -> Event:

@@ -6,7 +6,7 @@ import asyncio
 import logging
 from uuid import uuid4
 
-from gateway import answering, notify, outbox, permission, pull, writeback
+from gateway import answering, forgetting, notify, outbox, permission, pull, writeback
 from gateway.exchange import Exchange
 from gateway.node import Node
 from gateway.outbox import Done, GiveUp, Later, Outcome, Posted
@@ -128,5 +128,6 @@ class Worker:
                     polled = asyncio.get_running_loop().time()
                     await asyncio.to_thread(self._subscribe_everywhere)
                     await asyncio.to_thread(self._end_with_consent)
+                    await asyncio.to_thread(forgetting.sweep, self._node)
             except Exception as fault:  # keep house again next time
                 log.error("housekeeping failed: %s", type(fault).__name__)

@@ -20,6 +20,7 @@ from gateway.store.schema import consent
 from gateway.store.work import Work
 
 _NAME = "consent"
+AT_ONCE = 500  # keys to destroy in one go
 
 _GET = select(consent).where(consent.c.tenant == bindparam("at_tenant"), consent.c.id == bindparam("wanted"))
 _OF_PERSON = (
@@ -52,10 +53,14 @@ _ENDED = select(consent.c.id).where(
     ((consent.c.status != "active") & (consent.c.modified_at < bindparam("before")))
     | (consent.c.ends_at < bindparam("before")),
 )
-_EMPTIED = select(consent.c.id).where(
-    consent.c.tenant == bindparam("at_tenant"),
-    consent.c.subject_digest == "",
-    consent.c.erased_at.is_(None),
+_EMPTIED = (
+    select(consent.c.id)
+    .where(
+        consent.c.tenant == bindparam("at_tenant"),
+        consent.c.subject_digest == "",
+        consent.c.erased_at.is_(None),
+    )
+    .limit(AT_ONCE)
 )
 
 
@@ -173,7 +178,7 @@ def empty(work: Work, consent_id: str) -> None:
 
 
 def emptied(work: Work) -> list[str]:
-    """Those that were emptied and whose key may still be there."""
+    """Those that were emptied and whose key may still be there; not more than can be destroyed in one go."""
     return [row.id for row in work.run(_EMPTIED)]
 
 

@@ -18,6 +18,8 @@ from sqlalchemy import bindparam, delete, exists, select, update
 from gateway.store.schema import consent, person, referral
 from gateway.store.work import Work
 
+AT_ONCE = 500  # keys to destroy in one go
+
 _OF_DIGEST = select(person.c.id, person.c.epoch, person.c.disclosed_on).where(
     person.c.tenant == bindparam("at_tenant"), person.c.subject_digest == bindparam("subject")
 )
@@ -39,8 +41,10 @@ _LET_GO = (
     )
     .values(subject_digest=None)
 )
-_LET_GO_OF = select(person.c.id).where(
-    person.c.tenant == bindparam("at_tenant"), person.c.subject_digest.is_(None)
+_LET_GO_OF = (
+    select(person.c.id)
+    .where(person.c.tenant == bindparam("at_tenant"), person.c.subject_digest.is_(None))
+    .limit(AT_ONCE)
 )
 _DELETE = delete(person).where(person.c.tenant == bindparam("at_tenant"), person.c.id == bindparam("wanted"))
 
