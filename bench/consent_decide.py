@@ -15,7 +15,7 @@ from timeit import repeat
 import msgspec
 
 import consent
-from consent import Facts, Party
+from consent import Facts, Matter, Party
 from consent.policy import SHIPPED
 
 NOW = datetime(2026, 6, 1, 12, tzinfo=UTC)
@@ -50,7 +50,7 @@ def facts(consents: list[dict[str, object]], policy: consent.Policy) -> Facts:
         purpose="COC",
         referral_type="food-insecurity",
         state="accepted",
-        items=frozenset(policy.items.entries),
+        record=Matter.of_items(policy.items.entries),
         agreements=(consent.agreement.loads(text.replace('"draft"', '"active"'), "agreement.json"),),
         consents=tuple(consent.compile_consent(one) for one in consents),
         policy=policy,

@@ -7,8 +7,10 @@ from consent import agreement
 from consent.agreement import Agreement
 from consent.decide import decide
 from consent.decision import Decision, Obligation, Reason
+from consent.describe import describe, person
 from consent.explain import named, sentences
-from consent.facts import Facts, Party
+from consent.facts import Facts, Party, Person
+from consent.matter import Matter
 from consent.minimise import Disclosure, minimise, present, served_names
 from consent.policy import SHIPPED, Policy, load_policy
 from consent.provisions import CompiledConsent
@@ -22,18 +24,22 @@ __all__ = [
     "Decision",
     "Disclosure",
     "Facts",
+    "Matter",
     "Obligation",
     "Party",
+    "Person",
     "Policy",
     "Reason",
     "agreement",
     "compile_consent",
     "decide",
+    "describe",
     "load_policy",
     "minimise",
     "missing_elements",
     "named",
     "new_consent",
+    "person",
     "present",
     "sentences",
     "served_names",

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Final
 
-from consent.consult import Findings, consult
+from consent.consult import Demand, Findings, Ground, consult
 from consent.course import Course
 from consent.elements import in_words
+from consent.law_step import Applied
+from consent.matter import bits
 from consent.provisions import Query, earliest
+from profiles.canonical import ACT_REASON
+from profiles.terminology import known
 
 _WORDS: Final[Mapping[str, str]] = {
     "consent-missing": "No consent of this person is on file.",
@@ -29,26 +33,46 @@ def check_consent(course: Course) -> None:
     if course.view == "task":
         return  # nothing about the person is in it
     facts = course.facts
-    query = Query(facts.source.organization, facts.recipient.organization, facts.purpose, course.now)
-    demanded = frozenset().union(*(rule.must_contain for _, rule in course.rules))
-    found = consult(facts.consents, facts.policy.items.entries, query, demanded)
+    recipient = frozenset({facts.recipient.organization})
+    query = Query(
+        frozenset({facts.source.organization}),
+        recipient,
+        (ACT_REASON, facts.purpose),
+        course.now,
+        known=known(ACT_REASON, facts.purpose),
+    )
+    needing = [one for one in course.applied if _needs(course, one)]
+    found = consult(facts.consents, course.matter, query, [Demand(one.mask, one.demanded) for one in needing])
     if found.unusable:
         course.deny(
             "consent",
             "consent-unusable",
             "A consent on file cannot be read with certainty, and it may hold a limit the person set.",
             ["The agency that keeps the consent has to correct or encode it, or make it inactive."],
-            "; ".join(found.unusable),
+            "; ".join(one.reference for one in found.unusable),
         )
         return
-    if course.requirement == "required":
-        if not _require(course, found, demanded):
-            return
-    else:
-        text = "The law asks for no consent here." if not found.denies else "The person has set limits."
-        course.note("consent", f"consent-{course.requirement}", text)
-    denied = found.denies.keys() & course.items
-    course.basis.extend(sorted({found.denies[item] for item in denied}))
+    if needing and not _require(course, found, needing):
+        return
+    if not needing:
+        requirement = (
+            "opt-out" if any(one.requirement == "opt-out" for one in course.applied) else "not-required"
+        )
+        text = "The law asks for no consent here." if not found.denied else "The person has set limits."
+        course.note("consent", f"consent-{requirement}", text)
+    _take_out_refused(course, found)
+
+
+def _needs(course: Course, one: Applied) -> bool:
+    """Whether these items are still in and take a consent: by law, or because the parties have agreed so."""
+    if one.requirement != "required" and not course.consent_required_by:
+        return False
+    return bool(one.mask & course.matter.abstract or course.matter.named(one.mask) & course.items)
+
+
+def _take_out_refused(course: Course, found: Findings) -> None:
+    denied = course.matter.named(found.denied) & course.items
+    course.basis.extend(sorted({found.refusals[number] for number in bits(course.matter.mask(denied))}))
     course.keep(
         "consent",
         course.items - denied,
@@ -59,65 +83,94 @@ def check_consent(course: Course) -> None:
         course.deny("consent", "consent-denied", "The person has refused to share any of this.")
 
 
-def _require(course: Course, found: Findings, demanded: frozenset[str]) -> bool:
-    """Keep only what a consent permits or implies; False when there is none and everything is denied."""
-    if found.implied_by is None:
-        _deny_without(course, found, demanded)
+def _require(course: Course, found: Findings, needing: Sequence[Applied]) -> bool:
+    """Keep only what a consent permits or implies; False when none does and everything is denied."""
+    asked = course.matter.named(_mask(needing))
+    if not found.implied and course.items <= asked:
+        _deny_without(course, found, needing)
         return False
-    implied = frozenset.intersection(*(rule.implied_items for _, rule in course.rules))
-    allowed = course.items & (found.permits.keys() | implied)
-    used, until = _relied_on(found, allowed)
-    course.note("consent", "consent-given", "The person has consented to this recipient and purpose.", *used)
-    course.expires(until)
+    permitted = course.matter.named(found.permitted & ~found.denied)
+    implied = {
+        number: course.matter.named(needing[number].mask) & needing[number].implied & course.items - permitted
+        for number in found.implied
+    }
+    allowed = permitted.union(*implied.values())
+    if found.implied:
+        used, until = _relied_on(course, found, course.items & asked & allowed, implied)
+        course.note(
+            "consent", "consent-given", "The person has consented to this recipient and purpose.", *used
+        )
+        course.expires(until)
+    met = _mask(needing[number] for number in found.implied)
+    unlisted = course.matter.named(met) - allowed
     course.keep(
         "consent",
-        allowed,
+        course.items - unlisted,
         "consent-unlisted",
         lambda gone: f"The consent does not list: {gone}.",
     )
+    lacking = [one for number, one in enumerate(needing) if number not in found.implied]
+    if lacking:
+        course.keep(
+            "consent",
+            course.items - course.matter.named(_mask(lacking)),
+            found.problem,
+            lambda gone: f"Without a consent of their own these stay here: {gone}.",
+        )
+        course.remedies.append(_remedy(course, found, lacking))
     return True
 
 
-def _relied_on(found: Findings, items: frozenset[str]) -> tuple[list[str], datetime | None]:
+def _mask(applied: Iterable[Applied]) -> int:
+    mask = 0
+    for one in applied:
+        mask |= one.mask
+    return mask
+
+
+def _relied_on(
+    course: Course, found: Findings, items: frozenset[str], implied: Mapping[int, frozenset[str]]
+) -> tuple[list[str], datetime | None]:
     """The provisions that these items rest on, and when the first of them ends."""
-    grounds = [found.permits[item] for item in items if item in found.permits]
-    if found.implied_by is not None and not items <= found.permits.keys():
-        grounds.append(found.implied_by)
+    grounds: list[Ground] = [
+        found.grounds[number] for number in bits(course.matter.mask(items)) if number in found.grounds
+    ]
+    grounds += [found.implied[number] for number, listed in implied.items() if listed & items]
     until: datetime | None = None
     for _, ends in grounds:
         until = earliest(until, ends)
     return sorted({basis for basis, _ in grounds}), until
 
 
-def _deny_without(course: Course, found: Findings, demanded: frozenset[str]) -> None:
-    if course.items and course.items <= found.denies.keys():
-        basis = "; ".join(sorted({found.denies[item] for item in course.items}))
+def _deny_without(course: Course, found: Findings, needing: Sequence[Applied]) -> None:
+    refused = course.matter.named(found.denied)
+    if course.items and course.items <= refused:
+        basis = "; ".join(
+            sorted({found.refusals[number] for number in bits(course.matter.mask(course.items))})
+        )
         course.deny("consent", "consent-denied", "The person has refused to share any of this.", basis=basis)
         return
-    required_by = [regime.basis(rule) for regime, rule in course.rules if rule.consent == "required"]
-    basis = "; ".join(required_by or course.consent_required_by)
-    recipient = course.facts.recipient.organization
-    if found.problem == "consent-insufficient":
-        missing = in_words(found.lacking)
-        course.deny(
-            "consent",
-            found.problem,
-            "The consent on file does not meet what the law asks of one.",
-            [f"A release that also {missing}."],
-            basis,
+    required_by = list(
+        dict.fromkeys(
+            regime.basis(rule) for one in needing for regime, rule in one.rules if rule.consent == "required"
         )
-        return
-    course.deny(
-        "consent", found.problem, _WORDS[found.problem], [_release(course, recipient, demanded)], basis
     )
+    basis = "; ".join(required_by or course.consent_required_by)
+    words = _WORDS.get(found.problem, "The consent on file does not meet what the law asks of one.")
+    course.deny("consent", found.problem, words, [_remedy(course, found, needing)], basis)
 
 
-def _release(course: Course, recipient: str, demanded: frozenset[str]) -> str:
+def _remedy(course: Course, found: Findings, needing: Sequence[Applied]) -> str:
     """The release that would change the answer, in words an advocate can act on."""
+    if found.problem == "consent-insufficient":
+        return f"A release that also {in_words(found.lacking)}."
+    demanded = frozenset().union(*(one.demanded for one in needing))
     minimum = course.facts.policy.minimum.get(course.facts.referral_type)
     useful = {entry.item for entry in (*minimum.offer, *minimum.dossier)} if minimum else set()
     listed = course.facts.policy.items.listed(useful & course.items)
-    text = f"A release signed by the person that names {recipient} and is valid today"
+    text = (
+        f"A release signed by the person that names {course.facts.recipient.organization} and is valid today"
+    )
     also = in_words(demanded - {"recipient"})
     if also:
         text += f"; it also {also}"

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
-from consent.provisions import CompiledConsent, Opinion, Query, earliest
-from consent.r4 import ABSENT
+from consent.matter import Matter, bits
+from consent.provisions import CompiledConsent, Query, earliest
+from consent.r4 import ABSENT, ACTIVE
 
 # Why a consent does not permit, the one that says most about what to do next first.
 PROBLEMS: Final = (
@@ -24,15 +25,34 @@ PROBLEMS: Final = (
     "consent-missing",
 )
 
+Ground = tuple[str, datetime | None]
+"""The provision that a permit rests on, and how long it lasts."""
+
+
+@dataclass(frozen=True, slots=True)
+class Demand:
+    """These items need a permit whose consent contains these elements."""
+
+    mask: int
+    elements: frozenset[str] = frozenset()
+
 
 @dataclass(slots=True)
 class Findings:
-    """What was found. `permits` and `denies` give the basis of each item; `problem` why none permits."""
+    """What was found. Masks of items; `grounds` and `refusals` give the basis of each, by item number.
 
-    permits: dict[str, tuple[str, datetime | None]] = field(default_factory=dict)
-    denies: dict[str, str] = field(default_factory=dict)
-    implied_by: tuple[str, datetime | None] | None = None
-    unusable: list[str] = field(default_factory=list)
+    implied: for each Demand the consent that meets it and permits anything at all, which may cover items
+    that the law takes as meant. in_force: whether any usable consent holds now
+    that grants anything to anybody, or refuses anything of this.
+    """
+
+    permitted: int = 0
+    denied: int = 0
+    grounds: dict[int, Ground] = field(default_factory=dict)
+    refusals: dict[int, str] = field(default_factory=dict)
+    implied: dict[int, Ground] = field(default_factory=dict)
+    unusable: list[CompiledConsent] = field(default_factory=list)
+    in_force: bool = False
     problems: set[str] = field(default_factory=set)
     lacking: frozenset[str] = frozenset()
 
@@ -43,77 +63,134 @@ class Findings:
 
 
 def consult(
-    consents: Sequence[CompiledConsent], items: Iterable[str], query: Query, demanded: frozenset[str]
+    consents: Sequence[CompiledConsent], matter: Matter, query: Query, demands: Sequence[Demand]
 ) -> Findings:
-    """Ask every consent. `demanded` are the elements without which a permit does not count.
+    """Ask every consent. A permit counts for the items of those demands whose elements its consent contains.
 
-    Denies need no form: a deny in any active consent counts. A consent that is active and unusable may
-    hold a limit that the engine cannot read, so it is reported apart and the caller denies.
+    Denies need no form: a deny in any consent in force counts. A consent that is active and unusable may hold
+    a limit that the engine cannot read, so it is reported apart and the caller denies.
     """
-    asked = frozenset(items)
     found = Findings()
+    permits: list[tuple[int, str, datetime | None]] = []
+    dead, silent = _replaced(consents, query)
     for consent in sorted(consents, key=_id):  # the order in which they were stored must not matter
-        problem = _problem(consent, query, demanded)
-        if problem == "consent-unusable":
-            found.unusable.append(consent.reference)
+        if consent.foreign or (consent.id and consent.id in silent):
             continue
-        if problem in ("consent-revoked", "consent-expired", "consent-not-yet", "consent-not-active"):
-            found.problems.add(problem)
+        if not consent.usable and consent.status not in ABSENT:
+            found.unusable.append(consent)
             continue
-        opinions = consent.opinions(asked, query)
-        for item, opinion in opinions.items():
-            if not opinion.permit:
-                found.denies[item] = f"{consent.reference} {opinion.path}"
-        if problem and consent.grants:
+        problem = _elsewhere(consent, query)
+        if gone := _out_of_force(consent, query):
+            # An unusable one that is out of force tells nothing but that; what it names cannot be trusted.
+            found.problems.add(problem if problem and consent.usable else gone)
+            continue
+        said = consent.says(matter, query)
+        found.in_force = found.in_force or consent.grants or bool(said.denies)
+        for mask, path in said.denies:
+            for number in bits(mask & ~found.denied):
+                found.refusals[number] = f"{consent.reference} {path}"
+            found.denied |= mask
+        if not consent.grants or (consent.id and consent.id in dead):
+            continue
+        if problem:
             found.problems.add(problem)
-            if problem == "consent-insufficient":
-                found.lacking |= demanded - consent.contains
-        elif consent.grants:
-            _take_permits(found, consent, opinions)
+        else:
+            _take_permits(found, permits, consent, said.permits, demands)
+    _settle(found, permits)
     return found
+
+
+def _take_permits(
+    found: Findings,
+    permits: list[tuple[int, str, datetime | None]],
+    consent: CompiledConsent,
+    said: list[tuple[int, str, datetime | None]],
+    demands: Sequence[Demand],
+) -> None:
+    allowed = 0
+    met: list[int] = []
+    for number, demand in enumerate(demands):
+        if demand.elements <= consent.contains:
+            allowed |= demand.mask
+            met.append(number)
+        else:
+            found.problems.add("consent-insufficient")
+            found.lacking |= demand.elements - consent.contains
+    if not said:
+        found.problems.add("consent-items")
+        return
+    until: datetime | None = None
+    for mask, path, ends in said:
+        until = earliest(until, ends)
+        if mask & allowed:
+            permits.append((mask & allowed, f"{consent.reference} {path}", ends))
+    for number in met:
+        before = found.implied.get(number)
+        if before is None or earliest(before[1], until) == before[1]:
+            found.implied[number] = (consent.reference, until)
+
+
+def _settle(found: Findings, permits: list[tuple[int, str, datetime | None]]) -> None:
+    """Of several provisions that permit an item, rely on the one that lasts longest."""
+    permits.sort(key=lambda one: one[2].timestamp() if one[2] else float("inf"), reverse=True)
+    covered = 0
+    for mask, basis, ends in permits:
+        new = mask & ~covered
+        if new:
+            covered |= new
+            for number in bits(new):
+                found.grounds[number] = (basis, ends)
+    found.permitted = covered
+
+
+def _replaced(consents: Sequence[CompiledConsent], query: Query) -> tuple[frozenset[str], frozenset[str]]:
+    """Ids of consents that a later one replaces: whose permits are dead, and which are silent altogether.
+
+    A deny is lifted only while its replacement is in force; a permit that was replaced never comes back, or
+    withdrawing a narrower consent would bring back the wider one.
+    """
+    dead: set[str] = set()
+    silent: set[str] = set()
+    if not any(consent.replaces for consent in consents):
+        return frozenset(), frozenset()
+    recorded = {consent.id: consent.recorded for consent in consents}
+    for consent in consents:
+        if not consent.replaces or not consent.usable or consent.status not in (ACTIVE, "inactive"):
+            continue
+        for earlier in consent.replaces:
+            before = recorded.get(earlier)
+            if (
+                earlier == consent.id
+                or before is None
+                or consent.recorded is None
+                or before >= consent.recorded
+            ):
+                continue
+            dead.add(earlier)
+            if not _out_of_force(consent, query):
+                silent.add(earlier)
+    return frozenset(dead), frozenset(silent)
 
 
 def _id(consent: CompiledConsent) -> str:
     return consent.id
 
 
-def _take_permits(found: Findings, consent: CompiledConsent, opinions: dict[str, Opinion]) -> None:
-    permitted = {item: opinion for item, opinion in opinions.items() if opinion.permit}
-    if not permitted:
-        found.problems.add("consent-items")
-        return
-    until: datetime | None = None
-    for item, opinion in permitted.items():
-        until = earliest(until, opinion.until)
-        _keep_longer(found.permits, item, f"{consent.reference} {opinion.path}", opinion.until)
-    if found.implied_by is None or earliest(found.implied_by[1], until) == found.implied_by[1]:
-        found.implied_by = (consent.reference, until)
-
-
-def _keep_longer(
-    permits: dict[str, tuple[str, datetime | None]], item: str, basis: str, until: datetime | None
-) -> None:
-    """Of two consents that permit the same item, rely on the one that lasts longer."""
-    before = permits.get(item)
-    if before is None or earliest(before[1], until) == before[1]:
-        permits[item] = (basis, until)
-
-
-def _problem(consent: CompiledConsent, query: Query, demanded: frozenset[str]) -> str:
-    """Why this consent cannot permit anything here; empty when it may."""
-    gate = consent.gate
-    if not consent.usable:
-        return "consent-not-active" if consent.status in ABSENT else "consent-unusable"
-    if not gate.names(query.recipient):
-        return "consent-recipient"
-    if not gate.serves(query.purpose):
-        return "consent-purpose"
+def _out_of_force(consent: CompiledConsent, query: Query) -> str:
+    """Why this consent does not hold at present; empty when it does."""
     if consent.status in ABSENT:
         return "consent-revoked" if consent.status == "inactive" else "consent-not-active"
-    if gate.ended(query.now):
+    if consent.gate.ended(query.now):
         return "consent-expired"
-    if not gate.begun(query.now):
-        return "consent-not-yet"
-    if consent.disclosers is not None and query.source not in consent.disclosers:
+    return "" if consent.gate.begun(query.now) else "consent-not-yet"
+
+
+def _elsewhere(consent: CompiledConsent, query: Query) -> str:
+    """Why this consent is about something else; empty when it is about this query."""
+    if not consent.gate.names(query.recipient):
+        return "consent-recipient"
+    if not consent.gate.serves(query.purpose):
+        return "consent-purpose"
+    if consent.disclosers is not None and query.source and consent.disclosers.isdisjoint(query.source):
         return "consent-discloser"
-    return "consent-insufficient" if demanded - consent.contains else ""
+    return ""

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Final
+from typing import TYPE_CHECKING, Any, Final
 
 from consent.decision import PERMIT, Decision, Obligation, Reason, Step, View
 from consent.facts import Facts
 from consent.provisions import earliest
-from consent.regimes import ConsentRule, Regime, Requirement
+
+if TYPE_CHECKING:
+    from consent.law_step import Applied
 
 # What the owner of a Task in this state may read at most. Any other state, nothing.
 VIEWS: Final[dict[str, View]] = {
@@ -32,24 +34,31 @@ class Course:
     def __init__(self, facts: Facts, now: datetime) -> None:
         self.facts = facts
         self.now = now
+        self.matter = facts.record
         self.view: View = VIEWS.get(facts.state, "task")
         self.items = facts.items
         self.withheld: dict[str, str] = {}
-        self.obligations: list[Obligation] = []
         self.reasons: list[Reason] = []
         self.basis: list[str] = []
         self.remedies: list[str] = []
+        self.substitutes: dict[str, Mapping[str, Any]] = {}
         self.code = ""
         self.until: datetime | None = None
-        # Set by the law step for the consent step.
-        self.requirement: Requirement = "required"
-        self.rules: list[tuple[Regime, ConsentRule]] = []
+        # Set by the law step for the consent step: which rules are about which items.
+        self.applied: list[Applied] = []
         self.consent_required_by: list[str] = []
+        self._duties: list[tuple[Obligation, frozenset[str] | None]] = []
 
     @property
     def denied(self) -> bool:
         """Whether a step has denied."""
         return bool(self.code)
+
+    @property
+    def ages(self) -> tuple[bool, ...]:
+        """Whether the person is a minor; where that is not known, both."""
+        minor = self.facts.person.minor
+        return (True, False) if minor is None else (minor,)
 
     def note(self, step: Step, code: str, text: str, *basis: str) -> None:
         """The step passes, and rests on `basis`."""
@@ -73,13 +82,25 @@ class Course:
         self.remedies.extend(remedies)
 
     def owe(self, duty: Obligation) -> None:
-        """Add a duty, once, whoever asks for it."""
-        if all(duty.code != known.code for known in self.obligations):
-            self.obligations.append(duty)
+        """Add a duty about all that goes, once, whoever asks for it."""
+        self._duties.append((duty, None))
+
+    def attach(self, duty: Obligation, mask: int, whole: bool) -> None:
+        """Add a duty about some items: it travels only where one of them goes, unless it is about all."""
+        self._duties.append((duty, None if whole else self.matter.named(mask)))
 
     def expires(self, moment: datetime | None) -> None:
         """The decision cannot hold after `moment`."""
         self.until = earliest(self.until, moment)
+
+    @property
+    def obligations(self) -> tuple[Obligation, ...]:
+        """The duties about what is still in, each once."""
+        owed: dict[str, Obligation] = {}
+        for duty, items in self._duties:
+            if items is None or items & self.items:
+                owed.setdefault(duty.code, duty)
+        return tuple(owed.values())
 
     def decision(self) -> Decision:
         """What came of it. A denied decision carries no items, whatever was still in."""
@@ -94,10 +115,11 @@ class Course:
             purpose=self.facts.purpose,
             items=items,
             withheld=dict(sorted(withheld.items())),
-            obligations=() if self.denied else tuple(self.obligations),
+            obligations=() if self.denied else self.obligations,
             reasons=tuple(self.reasons),
-            basis=tuple(self.basis),
+            basis=tuple(dict.fromkeys(self.basis)),
             remedies=tuple(dict.fromkeys(self.remedies)),
             code=self.code or PERMIT,
             until=None if self.denied else self.until,
+            substitutes={item: value for item, value in self.substitutes.items() if item in items},
         )

@@ -12,9 +12,9 @@ from typing import Final
 from consent.agreement_step import check_agreement
 from consent.consent_step import check_consent
 from consent.course import VIEWS, Course
-from consent.decision import Decision, Obligation
+from consent.decision import Decision
 from consent.facts import Facts
-from consent.regimes import STRICTNESS
+from consent.law_step import check_law
 
 
 def decide(facts: Facts, now: datetime) -> Decision:
@@ -30,6 +30,8 @@ def decide(facts: Facts, now: datetime) -> Decision:
         step(course)
         if course.denied:
             break
+    else:
+        check_duties(course)
     return course.decision()
 
 
@@ -62,54 +64,6 @@ def check_recipient(course: Course) -> None:
     else:
         course.note(
             "recipient", "recipient-known", f"{recipient.organization} is in the directory and active."
-        )
-
-
-def check_law(course: Course) -> None:
-    """3. What the law for this kind of source says; the strictest rule counts, silence is a deny."""
-    facts = course.facts
-    kinds = sorted(facts.source.kinds)
-    regimes = {kind: facts.policy.regimes_for(kind) for kind in kinds}
-    if not kinds or not all(regimes.values()):
-        course.deny(
-            "law",
-            "law-unlisted",
-            "No rule is on file for this kind of source, and what is not allowed is denied.",
-            ["A regime for every kind of agency that the source is."],
-        )
-        return
-    applying = list({regime.id: regime for found in regimes.values() for regime in found}.values())
-    if course.view == "task":
-        for regime in applying:
-            if regime.closed.answer == "nothing":
-                basis = regime.basis(regime.closed)
-                course.deny("law", "closed-vsp", regime.closed.text, basis=basis)
-                return
-            course.note("law", "law-closed", regime.closed.text, regime.basis(regime.closed))
-        return
-    for regime in applying:
-        rule = regime.consent_rule(facts.purpose)
-        if rule is None:
-            course.deny(
-                "law",
-                "law-purpose",
-                f"{regime.title} has no rule that lets this kind of source share for this purpose.",
-                ["Another purpose, if the referral truly serves it."],
-                regime.id,
-            )
-            return
-        course.rules.append((regime, rule))
-        course.note("law", f"law-{rule.consent}", rule.text, regime.basis(rule))
-        for notice in regime.notices if course.view == "dossier" else ():
-            course.owe(Obligation(notice.notice, notice.says, notice.citation))
-    course.requirement = max((rule.consent for _, rule in course.rules), key=STRICTNESS.index)
-    if course.consent_required_by and course.requirement != "required":
-        course.requirement = "required"
-        course.note(
-            "law",
-            "agreement-asks-consent",
-            "The law would allow this without a consent, but the agreement asks for one.",
-            *course.consent_required_by,
         )
 
 
@@ -154,6 +108,21 @@ def check_minimum(course: Course) -> None:
         f"{minimum.title}: what the {course.view} needs is shown.",
         f"minimum {minimum.referral_type} {course.view}",
     )
+
+
+def check_duties(course: Course) -> None:
+    """A duty that nobody here can carry out is a deny: better nothing goes than that it goes without."""
+    enforces = course.facts.enforces
+    able = course.facts.policy.notices.keys() if enforces is None else enforces
+    unable = [duty for duty in course.obligations if not duty.promised and duty.code not in able]
+    if unable:
+        course.deny(
+            "minimum",
+            "obligation-unknown",
+            "A duty comes with this that cannot be carried out here.",
+            ["Software that knows how to carry out this duty."],
+            unable[0].citation,
+        )
 
 
 STEPS: Final[tuple[Callable[[Course], None], ...]] = (

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 View = Literal["task", "offer", "dossier"]
 Step = Literal["recipient", "agreement", "law", "consent", "minimum"]
@@ -26,11 +26,15 @@ class Reason:
 
 @dataclass(frozen=True, slots=True)
 class Obligation:
-    """A duty that travels with what is disclosed."""
+    """A duty that travels with what is disclosed.
+
+    promised: the parties have promised it to each other in their agreement; nobody has to carry it out here.
+    """
 
     code: str
     text: str
     citation: str
+    promised: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +44,8 @@ class Decision:
     `items` are the disclosure items that may go; `withheld` says for each of the others that the record
     holds why it may not (a reason code). `code` is the first deny's code or `permit`. `until` is the last
     moment at which this same answer could still hold: the earliest end of the agreements and consents it
-    rests on. `remedies` say what would have to be true for the answer to change.
+    rests on. `remedies` say what would have to be true for the answer to change. `substitutes` are what is
+    served in place of the record's own for some of the items: FHIR elements.
     """
 
     permit: bool
@@ -54,3 +59,4 @@ class Decision:
     remedies: tuple[str, ...]
     code: str
     until: datetime | None = None
+    substitutes: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)

@@ -5,15 +5,32 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final
 
-# Each is checked when a Consent is compiled: it counts as stated only when every permit in it states it.
+# Each is checked when a Consent is compiled. What a provision states counts only when every permit states it.
 ELEMENTS: Final = {
+    "patient": "says whose information it is",
     "discloser": "names the agency that gives the information",
     "recipient": "names who may receive it",
     "items": "lists which items may be shared",
     "purpose": "says what for",
     "end": "has an end date",
+    "expiry": "says when it ends, or that it has no end",
+    "date": "says on which day it was signed",
     "evidence": "says how and where the signed form is kept",
+    "right-to-revoke": "says that it can be taken back, and how",
+    "consequences": "says what follows from not signing",
+    "redisclosure-statement": "says that the recipient may pass the information on, or may not",
+    "voluntary": "says that no service depends on signing it",
+    "signed-by-patient": "is signed by the person",
+    "signed-by-guardian": "is signed by the person's parent or guardian",
 }
+
+# Those that a provision states; the others stand once, for the whole Consent.
+STATED_BY_PROVISIONS: Final = frozenset({"recipient", "items", "purpose", "end"})
+
+# Those that stand as a `consent-statement` extension.
+STATEMENTS: Final = frozenset(
+    {"right-to-revoke", "consequences", "redisclosure-statement", "voluntary", "no-expiry"}
+)
 
 
 def in_words(elements: Iterable[str]) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from consent.agreement import Agreement
+from consent.matter import Matter
 from consent.policy import Policy
 from consent.provisions import CompiledConsent
 
@@ -26,13 +27,21 @@ class Party:
     key_matches: bool = True
 
 
+@dataclass(frozen=True, slots=True)
+class Person:
+    """What the law asks about the person. `minor` None: the age is not known, so both rules count."""
+
+    minor: bool | None = None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Facts:
     """All that `decide` knows about one question: may `recipient` read this referral of `source` now?
 
     `purpose` is a v3-ActReason code, `state` the Task's status (`draft` before it has been offered),
-    `items` what the record holds (`consent.present`), `consents` those of this person in any status and
-    `excluded` the organisations that this referral must never reach.
+    `record` what the record holds (`consent.describe`), `consents` those of this person in any status and
+    `excluded` the organisations that this referral must never reach. `enforces` are the codes of the duties
+    that whoever acts on the decision can carry out; None stands for this project's own.
     """
 
     source: Party
@@ -40,8 +49,15 @@ class Facts:
     purpose: str
     referral_type: str
     state: str
-    items: frozenset[str]
+    record: Matter
     agreements: tuple[Agreement, ...]
     consents: tuple[CompiledConsent, ...]
     excluded: frozenset[str] = frozenset()
+    person: Person = Person()
+    enforces: frozenset[str] | None = None
     policy: Policy
+
+    @property
+    def items(self) -> frozenset[str]:
+        """The disclosure items that the record holds."""
+        return frozenset(self.record.keys)

@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from consent.items import POLICIES, SCHEMAS, ItemTable, shipped
+from consent.label_files import load_labels
+from consent.labelling import LabelTable
 from consent.minimum import MinimumSet, load_minimum
 from consent.regimes import Regime, load_regime
 from profiles.document import DocumentError, load, read_schema
@@ -27,14 +29,12 @@ class Policy:
     minimum: Mapping[str, MinimumSet]
     notices: Mapping[str, str]
     purposes: Mapping[str, str]
-
-    def regimes_for(self, kind: str) -> tuple[Regime, ...]:
-        """The regimes that apply to what a source of this kind holds."""
-        return tuple(regime for regime in self.regimes.values() if kind in regime.applies_to)
+    labels: LabelTable
 
 
 def load_policy(folder: Path = SHIPPED, *more: Path) -> Policy:
-    """The policy in `folder` and then in `more`: `regimes/*.yaml` and `minimum/*.yaml` of each.
+    """The policy in `folder` and then in `more`: `regimes/*.yaml`, `minimum/*.yaml` and `labels/` of
+    each.
 
     Another state's law is another folder. Words (`notices.yaml`) and items are the project's own. Raises
     DocumentError with file and line for a term that the engine does not know and for an id given twice.
@@ -51,7 +51,14 @@ def load_policy(folder: Path = SHIPPED, *more: Path) -> Policy:
             raise DocumentError([Issue("error", "not-found", "there is no such policy folder")], each.name)
         _add(regimes, each / "regimes", lambda path: load_regime(path, items, notices), lambda one: one.id)
         _add(minimum, each / "minimum", lambda path: load_minimum(path, items), lambda one: one.referral_type)
-    return Policy(items=items, regimes=regimes, minimum=minimum, notices=notices, purposes=words["purposes"])
+    return Policy(
+        items=items,
+        regimes=regimes,
+        minimum=minimum,
+        notices=notices,
+        purposes=words["purposes"],
+        labels=load_labels([each / "labels" for each in (folder, *more)]),
+    )
 
 
 def _add(

@@ -1,9 +1,10 @@
-"""A person's consent as the engine reads it: `{base, gate, rules[]}`, and what it says about an item.
+"""A person's consent as the engine reads it: `{base, gate, rules[]}`, and what it says about some data.
 
 R4 Consents are compiled to this once, when they are stored (`consent.r4`); another FHIR version would be
 another compiler to the same shape. Matching follows the stated profile:
 
-* the root's purpose, actor and period gate everything; its items limit only what the root itself says;
+* the root's purpose, actor, action and period gate everything; its codes, classes, labels and data limit only
+  what the root itself says;
 * below the root a provision speaks only where the provision around it does, and takes over from it;
 * provisions side by side that disagree: deny wins;
 * a root deny that has a permit somewhere below it is a permit list: it has no opinion on the rest. Any
@@ -13,42 +14,55 @@ another compiler to the same shape. Matching follows the stated profile:
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Final
 
-from profiles.canonical import ACT_REASON
+from consent.limits import UNLIMITED, Limits
+from consent.matter import Code, Matter
 from profiles.outcome import Issue
-from profiles.terminology import subsumes
 
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """Who asks, for what, when."""
+    """Who asks, for what, when.
 
-    source: str
-    recipient: str
-    purpose: str
+    source: the names of the party that discloses; none where that is not said. recipient: the names of the
+    party that asks, none where nobody is named; widely: also of what it belongs to. purpose: None where it is
+    not said. places: the Locations it is at, None where unknown. known: whether `purpose` is in a system whose
+    hierarchy is held; others must be named outright.
+    """
+
+    source: frozenset[str]
+    recipient: frozenset[str]
+    purpose: Code | None
     now: datetime
+    widely: frozenset[str] = frozenset()
+    places: frozenset[str] | None = None
+    known: bool = True
 
 
 @dataclass(frozen=True, slots=True)
 class Gate:
-    """To whom, for what and when a provision speaks. None: not stated, so everyone, everything, always."""
+    """To whom, for what, where and when a provision speaks. None: not stated.
 
-    purposes: frozenset[str] | None = None
+    purposes: with all that they cover. never: it is about something else than disclosing.
+    """
+
+    purposes: frozenset[Code] | None = None
     actors: frozenset[str] | None = None
+    places: frozenset[str] | None = None
     starts: datetime | None = None
     ends: datetime | None = None
+    never: bool = False
 
-    def names(self, recipient: str) -> bool:
+    def names(self, recipient: frozenset[str]) -> bool:
         """Whether it speaks of this recipient."""
-        return self.actors is None or recipient in self.actors
+        return self.actors is None or not self.actors.isdisjoint(recipient)
 
-    def serves(self, purpose: str) -> bool:
+    def serves(self, purpose: Code | None) -> bool:
         """Whether it speaks of this purpose, or of a wider one that holds it (TREAT holds COC)."""
-        return self.purposes is None or any(
-            subsumes(ACT_REASON, general, purpose) for general in self.purposes
-        )
+        return self.purposes is None or purpose in self.purposes
 
     def begun(self, now: datetime) -> bool:
         """Whether its period has begun."""
@@ -58,42 +72,70 @@ class Gate:
         """Whether its period is over."""
         return self.ends is not None and now > self.ends
 
-    def admits(self, query: Query) -> bool:
-        """Whether it speaks about this query at all."""
-        return (
-            self.names(query.recipient)
-            and self.begun(query.now)
-            and not self.ended(query.now)
-            and self.serves(query.purpose)
-        )
+    def admits(self, query: Query, *, permit: bool) -> bool:
+        """Whether it speaks about this query at all.
+
+        Where the query does not say who asks, what for or where, a permit that names it does not speak, and
+        a deny does.
+        """
+        if self.never:
+            return False
+        if not self.names(query.recipient) and (permit or query.recipient):
+            return False
+        if not self.serves(query.purpose) and (permit or query.purpose is not None):
+            return False
+        if self.places is not None:
+            unknown = query.places is None
+            if permit if unknown else self.places.isdisjoint(query.places or ()):
+                return False
+        return self.begun(query.now) and not self.ended(query.now)
+
+
+OPEN: Final = Gate()
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One nested provision. `items` None: all items that the provision around it speaks of."""
+    """One nested provision."""
 
     permit: bool
     path: str
     gate: Gate
-    items: frozenset[str] | None
+    limits: Limits
     rules: tuple[Rule, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Opinion:
-    """What a consent says about one item, in which provision, and how long a permit lasts."""
+@dataclass(slots=True)
+class Said:
+    """What provisions say: masks of items with the path of the provision, and how long a permit lasts."""
 
-    permit: bool
-    path: str
-    until: datetime | None
+    permits: list[tuple[int, str, datetime | None]] = field(default_factory=list)
+    denies: list[tuple[int, str]] = field(default_factory=list)
+
+    @property
+    def permitted(self) -> int:
+        """All items that are permitted."""
+        mask = 0
+        for one, _, _ in self.permits:
+            mask |= one
+        return mask
+
+    @property
+    def denied(self) -> int:
+        """All items that are denied."""
+        mask = 0
+        for one, _ in self.denies:
+            mask |= one
+        return mask
 
 
 @dataclass(frozen=True, slots=True)
 class CompiledConsent:
     """One Consent. It is usable when `issues` is empty; otherwise they say what to correct.
 
-    `contains` are the elements that a regime may demand and that every permit in it states (see
-    `consent.elements`). `disclosers` None: it does not say whose disclosure it governs.
+    patient: whose it is, by every name that it gives. foreign: its scope is another than privacy, so it says
+    nothing here. contains: the elements that a regime may demand and that it states (see `consent.elements`).
+    disclosers: None where it does not say whose disclosure it governs. replaces: ids of earlier Consents.
     """
 
     id: str
@@ -101,11 +143,16 @@ class CompiledConsent:
     issues: tuple[Issue, ...]
     permit: bool
     gate: Gate
-    items: frozenset[str] | None
+    limits: Limits
     rules: tuple[Rule, ...]
     disclosers: frozenset[str] | None
     contains: frozenset[str]
     permit_list: bool
+    foreign: bool = False
+    patient: frozenset[str] = frozenset()
+    recorded: datetime | None = None
+    replaces: frozenset[str] = frozenset()
+    categories: frozenset[Code] = frozenset()
 
     @property
     def usable(self) -> bool:
@@ -122,41 +169,74 @@ class CompiledConsent:
         """How a basis or a reason names it."""
         return f"Consent/{self.id}" if self.id else "Consent"
 
-    def opinions(self, items: Iterable[str], query: Query) -> dict[str, Opinion]:
-        """What it says about each of `items`; an item it has no opinion on is left out."""
-        if not self.gate.admits(query):
-            return {}
-        asked = frozenset(items)
-        found: dict[str, Opinion] = {}
-        if not self.permit_list:
-            own = Opinion(self.permit, "provision", self.gate.ends if self.permit else None)
-            found = dict.fromkeys(_within(asked, self.items), own)
-        return found | _nested(self.rules, asked, query, self.gate.ends)
+    def says(self, matter: Matter, query: Query) -> Said:
+        """What it says about the items of `matter`; an item it has no opinion on is in no mask.
+
+        What is denied to something that the recipient belongs to is denied to the recipient as well.
+        """
+        said = self._says(matter, query)
+        if query.widely and query.widely != query.recipient:
+            wider = self._says(matter, _as(query, query.widely))
+            denied = wider.denied
+            said.permits = [
+                (left, path, until) for mask, path, until in said.permits if (left := mask & ~denied)
+            ]
+            said.denies += wider.denies
+        return said
+
+    def _says(self, matter: Matter, query: Query) -> Said:
+        if not self.gate.admits(query, permit=self.permit):
+            return Said()
+        named = query.known or self.gate.purposes is not None
+        said = _nested(self.rules, matter, matter.all, query, self.gate.ends, named)
+        if self.permit_list:
+            return said
+        rest = self.limits.mask(matter, permit=self.permit) & ~(said.permitted | said.denied)
+        if not rest:
+            return said
+        if not self.permit:
+            said.denies.append((rest, "provision"))
+        elif named:
+            said.permits.append((rest, "provision", self.gate.ends))
+        return said
 
 
 def _nested(
-    rules: tuple[Rule, ...], asked: frozenset[str], query: Query, ends: datetime | None
-) -> dict[str, Opinion]:
-    """What provisions side by side say together: where they disagree, deny wins."""
-    found: dict[str, Opinion] = {}
+    rules: tuple[Rule, ...], matter: Matter, scope: int, query: Query, ends: datetime | None, named: bool
+) -> Said:
+    """What provisions side by side say together of the items in `scope`: where they disagree, deny wins."""
+    said = Said()
     for rule in rules:
-        if not rule.gate.admits(query):
+        gate = rule.gate
+        if gate is not OPEN and not gate.admits(query, permit=rule.permit):
             continue
-        mine = _within(asked, rule.items)
-        until = earliest(ends, rule.gate.ends)
-        own = Opinion(rule.permit, rule.path, until if rule.permit else None)
-        said = dict.fromkeys(mine, own) | _nested(rule.rules, mine, query, until)
-        for item, opinion in said.items():
-            before = found.get(item)
-            if before is None or (before.permit and not opinion.permit):
-                found[item] = opinion
-            elif before.permit and opinion.permit and earliest(before.until, opinion.until) == before.until:
-                found[item] = opinion  # both permit: the one that lasts longer is the one relied on
-    return found
+        limits = rule.limits
+        mine = scope if limits is UNLIMITED else scope & limits.mask(matter, permit=rule.permit)
+        if not mine:
+            continue
+        until = earliest(ends, gate.ends)
+        outright = named or gate.purposes is not None
+        if rule.rules:
+            inner = _nested(rule.rules, matter, mine, query, until, outright)
+            said.permits += inner.permits
+            said.denies += inner.denies
+            mine &= ~(inner.permitted | inner.denied)
+        if not mine:
+            continue
+        if not rule.permit:
+            said.denies.append((mine, rule.path))
+        elif outright:
+            said.permits.append((mine, rule.path, until))
+    if said.denies and said.permits:
+        denied = said.denied
+        said.permits = [(left, path, until) for mask, path, until in said.permits if (left := mask & ~denied)]
+    return said
 
 
-def _within(asked: frozenset[str], stated: frozenset[str] | None) -> frozenset[str]:
-    return asked if stated is None else asked & stated
+def _as(query: Query, recipient: Iterable[str]) -> Query:
+    return Query(
+        query.source, frozenset(recipient), query.purpose, query.now, places=query.places, known=query.known
+    )
 
 
 def earliest(one: datetime | None, other: datetime | None) -> datetime | None:

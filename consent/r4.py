@@ -1,77 +1,100 @@
-"""FHIR R4 Consent → `CompiledConsent`, and the rules for which Consents the engine accepts.
+"""A FHIR R4 Consent, compiled to what the engine reads. Whatever does not fit the profile makes it unusable.
 
-R4 leaves the meaning of a Consent open, and HL7's own examples need two readings that exclude each other.
-So this accepts one shape (that of IHE Privacy Consent on FHIR and of HL7 FAST Consent): patient, scope
+FHIR R4 leaves the meaning of a Consent open, and HL7's own examples need two readings that exclude each
+other. So this accepts one shape (that of IHE Privacy Consent on FHIR and of HL7 FAST Consent): patient, scope
 `patient-privacy`, dateTime, policy or policyRule, and an explicit `type` on the root provision and on every
 nested one. Whatever it does not understand could be a limit that the person set; such a Consent is unusable.
 
-Not understood by this version, therefore unusable: securityLabel, class, data, dataPeriod, extensions and
-unknown elements within a provision, codes that are not disclosure items, actions without `disclose`, actors
-that are not organisations (Group, Practitioner, relative references), modifier extensions, implicitRules.
+Not understood, therefore unusable: extensions of a provision other than `consent-location`, unknown elements
+within it, codes without a system, actors whom nobody here knows, roles of anyone but a recipient, modifier
+extensions, implicitRules.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, tzinfo
+from datetime import UTC, datetime, tzinfo
 from typing import Any, Final
 
-from consent.elements import ELEMENTS
+from consent.actors import DIRECTORY, Actors, names_of
+from consent.elements import ELEMENTS, STATED_BY_PROVISIONS, STATEMENTS
+from consent.limits import Limits
 from consent.provisions import CompiledConsent, Gate, Rule
-from consent.r4_parts import Faults, actors, codings, gate_period, items, list_of, purposes
-from profiles.canonical import CONSENT_ACTION, CONSENT_SCOPE
+from consent.r4_parts import Faults, Reading, all_codings, codings, gate, limits, list_of
+from consent.when import first_moment
+from profiles.canonical import ACT_CODE, CONSENT_REPLACES, CONSENT_SCOPE, CONSENT_STATEMENT
 
 ACTIVE: Final = "active"
 ABSENT: Final = frozenset({"draft", "proposed", "rejected", "inactive", "entered-in-error"})
 PRIVACY: Final = "patient-privacy"
 
-_UNDERSTOOD: Final = frozenset({"type", "period", "actor", "action", "purpose", "code", "provision", "id"})
+_OTHER_SCOPES: Final = frozenset({"adr", "research", "treatment"})
+_UNDERSTOOD: Final = frozenset(
+    {
+        *("type", "period", "actor", "action", "purpose", "securityLabel", "class", "code", "data"),
+        *("dataPeriod", "extension", "provision", "id"),
+    }
+)
+# v3-ActCode: policies by which all is permitted, or denied, but for what the provisions say.
+_BASES: Final = {True: frozenset({"OPTIN", "OPTINR"}), False: frozenset({"OPTOUT", "OPTOUTE"})}
 _DEPTH: Final = 32  # deeper than any consent a person could follow; bounds the work
-_WHOLE: Final = frozenset({"discloser", "evidence"})  # stated once for the whole Consent
-_OPEN: Final = Gate()
 
 
-def compile_consent(consent: Mapping[str, Any], *, zone: tzinfo = UTC) -> CompiledConsent:
-    """A FHIR R4 Consent as the engine reads it; `zone` is where its date-only days begin and end.
+def compile_consent(
+    consent: Mapping[str, Any], *, zone: tzinfo = UTC, actors: Actors = DIRECTORY
+) -> CompiledConsent:
+    """A FHIR R4 Consent as the engine reads it.
 
+    zone: where its date-only days begin and end; actors: who those are that it names.
     Never raises for what the Consent holds: a Consent that does not fit the profile comes back with
     `issues`, and an active one that is unusable makes every decision about this person a deny.
     """
-    return _Compiler(zone).compile(consent if isinstance(consent, Mapping) else {})
+    reading = Reading(zone, actors, Faults())
+    return _Compiler(reading).compile(consent if isinstance(consent, Mapping) else {})
 
 
 class _Compiler:
     """Reads one Consent and collects what is wrong with it and what its permits state."""
 
-    def __init__(self, zone: tzinfo) -> None:
-        self.zone = zone
-        self.faults = Faults()
-        self.stated = frozenset(ELEMENTS)  # narrowed by each permit
+    def __init__(self, reading: Reading) -> None:
+        self.reading = reading
+        self.faults = reading.faults
+        self.stated = STATED_BY_PROVISIONS  # narrowed by each permit
         self.permits = 0
 
     def compile(self, consent: Mapping[str, Any]) -> CompiledConsent:
-        self._check_head(consent)
+        recorded = self._check_head(consent)
         root = consent.get("provision")
         if not isinstance(root, Mapping):
             self.faults.required("Consent.provision", "says nothing that can be computed")
             root = {}
-        rule = self._rule(root, "provision", _WHOLE, 1)
+        rule = self._rule(root, "provision", frozenset(), 1)
+        if _BASES[not rule.permit] & codings(consent.get("policyRule"), ACT_CODE):
+            # Which of the two is the base, HL7's own examples answer in both ways.
+            self.faults.invalid("Consent.policyRule", "says the opposite of the root provision's type")
         disclosers = _disclosers(consent)
-        whole = {"discloser": bool(disclosers), "evidence": _evidence(consent)}
         return CompiledConsent(
             id=_text(consent.get("id")),
             status=_text(consent.get("status")),
             issues=tuple(self.faults.issues),
             permit=rule.permit,
             gate=rule.gate,
-            items=rule.items,
+            limits=rule.limits,
             rules=rule.rules,
             disclosers=disclosers,
-            contains=self.stated - {element for element, there in whole.items() if not there},
+            contains=self.stated | _stated_once(consent, disclosers, recorded),
             permit_list=not rule.permit and self.permits > 0,
+            foreign=bool(codings(consent.get("scope"), CONSENT_SCOPE) & _OTHER_SCOPES),
+            patient=frozenset(names_of(consent.get("patient"))),
+            recorded=recorded,
+            replaces=frozenset(_replaced(consent)),
+            categories=all_codings(consent.get("scope")).union(
+                *(all_codings(one) for one in _objects(consent.get("category")))
+            ),
         )
 
-    def _check_head(self, consent: Mapping[str, Any]) -> None:
+    def _check_head(self, consent: Mapping[str, Any]) -> datetime | None:
+        """Faults of what stands above the provisions; returns when it was recorded."""
         faults = self.faults
         if consent.get("resourceType") != "Consent":
             faults.invalid("Consent", "is not a Consent resource")
@@ -86,10 +109,13 @@ class _Compiler:
             faults.required("Consent.patient", "does not say whose consent this is")
         if PRIVACY not in codings(consent.get("scope"), CONSENT_SCOPE):
             faults.invalid("Consent.scope", f"is not {PRIVACY}")
-        if faults.moment(consent.get("dateTime"), self.zone) is None:
-            faults.required("Consent.dateTime", "does not say when the consent was recorded")
         if not consent.get("policy") and not consent.get("policyRule"):
             faults.required("Consent.policyRule", "names no policy or policyRule")
+        try:
+            return first_moment(consent["dateTime"], self.reading.zone)
+        except (KeyError, ValueError):
+            faults.required("Consent.dateTime", "does not say when the consent was recorded")
+            return None
 
     def _rule(self, provision: Mapping[str, Any], path: str, inherited: frozenset[str], depth: int) -> Rule:
         """One provision; `inherited` are the elements that the provisions around it already state."""
@@ -99,26 +125,15 @@ class _Compiler:
         kind = provision.get("type")
         if kind not in ("permit", "deny"):
             self.faults.required(f"{place}.type", "does not say permit or deny")
-        self._check_action(provision, place)
-        wanted = items(provision, place, self.faults)
-        starts, ends = gate_period(provision.get("period"), place, self.zone, self.faults)
-        gate = Gate(
-            purposes(provision, place, self.faults), actors(provision, place, self.faults), starts, ends
-        )
-        gate = _OPEN if gate == _OPEN else gate
-        stated = inherited | _stated(gate, wanted)
-        if kind == "permit":
+        speaks = gate(provision, place, self.reading)
+        about = limits(provision, place, self.reading)
+        stated = inherited | _stated(speaks, about)
+        if kind == "permit" and not speaks.never:
             self.permits += 1
             self.stated &= stated
         # The root's items limit only the root itself, so a nested permit does not inherit them.
         passed_on = stated - {"items"} if depth == 1 else stated
-        return Rule(
-            permit=kind == "permit",
-            path=path,
-            gate=gate,
-            items=wanted,
-            rules=self._nested(provision, path, passed_on, depth),
-        )
+        return Rule(kind == "permit", path, speaks, about, self._nested(provision, path, passed_on, depth))
 
     def _nested(
         self, provision: Mapping[str, Any], path: str, inherited: frozenset[str], depth: int
@@ -127,15 +142,76 @@ class _Compiler:
         if inner and depth == _DEPTH:
             self.faults.invalid(f"Consent.{path}.provision", f"is nested deeper than {_DEPTH}")
             return ()
-        return tuple(
+        rules = [
             self._rule(child, f"{path}.provision[{number}]", inherited, depth + 1)
             for number, child in enumerate(inner)
-        )
+        ]
+        return tuple(rule for rule in rules if not rule.gate.never)
 
-    def _check_action(self, provision: Mapping[str, Any], place: str) -> None:
-        actions = list_of(provision, "action", place, self.faults)
-        if actions and not any("disclose" in codings(action, CONSENT_ACTION) for action in actions):
-            self.faults.invalid(f"{place}.action", "is about something else than disclosing")
+
+def _stated(speaks: Gate, about: Limits) -> frozenset[str]:
+    """The elements that one provision states."""
+    present = {
+        "recipient": speaks.actors is not None,
+        "purpose": speaks.purposes is not None,
+        "end": speaks.ends is not None,
+        "items": about.codes is not None or about.classes is not None or about.data is not None,
+    }
+    return frozenset(element for element, there in present.items() if there)
+
+
+def _stated_once(
+    consent: Mapping[str, Any], disclosers: frozenset[str] | None, recorded: datetime | None
+) -> frozenset[str]:
+    """The elements that stand once for the whole Consent."""
+    statements = _statements(consent)
+    signed = _signed_by(consent)
+    present = {
+        "patient": bool(consent.get("patient")),
+        "discloser": bool(disclosers),
+        "date": recorded is not None,
+        "evidence": _evidence(consent),
+        "expiry": "no-expiry" in statements or _has_end(consent.get("provision")),
+        "signed-by-patient": "Patient" in signed,
+        "signed-by-guardian": "RelatedPerson" in signed,
+    }
+    return frozenset(element for element, there in present.items() if there) | (statements & ELEMENTS.keys())
+
+
+def _has_end(root: Any) -> bool:
+    period = root.get("period") if isinstance(root, Mapping) else None
+    return isinstance(period, Mapping) and bool(period.get("end"))
+
+
+def _statements(consent: Mapping[str, Any]) -> frozenset[str]:
+    """What the form says in so many words: the codes of our extension `consent-statement`."""
+    return STATEMENTS & {
+        _text(extension.get("valueCode"))
+        for extension in _objects(consent.get("extension"))
+        if extension.get("url") == CONSENT_STATEMENT
+    }
+
+
+def _signed_by(consent: Mapping[str, Any]) -> frozenset[str]:
+    """The types of those who agreed (Consent.performer): Patient, RelatedPerson."""
+    own = frozenset(names_of(consent.get("patient")))
+    found: set[str] = set()
+    for performer in _objects(consent.get("performer")):
+        literal = _text(performer.get("reference")).split("/")
+        found.add(_text(performer.get("type")) or (literal[-2] if len(literal) > 1 else ""))
+        if own & set(names_of(performer)):
+            found.add("Patient")
+    return frozenset(found)
+
+
+def _replaced(consent: Mapping[str, Any]) -> set[str]:
+    """The ids of the Consents that this one replaces."""
+    return {
+        name.rpartition("/")[2].rpartition("|")[2]
+        for extension in _objects(consent.get("extension"))
+        if extension.get("url") == CONSENT_REPLACES
+        for name in names_of(extension.get("valueReference"))
+    }
 
 
 def _evidence(consent: Mapping[str, Any]) -> bool:
@@ -146,27 +222,19 @@ def _evidence(consent: Mapping[str, Any]) -> bool:
     )
 
 
-def _stated(gate: Gate, wanted: frozenset[str] | None) -> frozenset[str]:
-    present = {
-        "recipient": gate.actors is not None,
-        "purpose": gate.purposes is not None,
-        "end": gate.ends is not None,
-        "items": wanted is not None,
-    }
-    return frozenset(element for element, there in present.items() if there)
-
-
 def _disclosers(consent: Mapping[str, Any]) -> frozenset[str] | None:
-    """The organisations whose disclosure it governs; None when it does not say."""
+    """The names of the organisations whose disclosure it governs; None when it does not say."""
     if "organization" not in consent:
         return None
-    organizations = consent["organization"]
-    found = organizations if isinstance(organizations, list) else []
-    return frozenset(_text(one.get("reference")) for one in found if isinstance(one, Mapping)) - {""}
+    return frozenset(name for one in _objects(consent["organization"]) for name in names_of(one))
 
 
 def _holds(value: Mapping[str, Any], *names: str) -> bool:
     return any(value.get(name) for name in names)
+
+
+def _objects(value: Any) -> list[Mapping[str, Any]]:
+    return [one for one in value if isinstance(one, Mapping)] if isinstance(value, list) else []
 
 
 def _text(value: Any) -> str:

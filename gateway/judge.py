@@ -8,9 +8,11 @@ from typing import Any
 
 import consent
 from consent import Decision, Facts, Party
+from consent.undecided import undecided
+from gateway import exclusion
 from gateway.errors import Refused, not_found
 from gateway.node import Node
-from gateway.store import contents, persons, referrals
+from gateway.store import contents, exclusions, persons, referrals
 from gateway.store.referrals import Referral
 from gateway.store.tasks import Task
 from gateway.store.work import Work
@@ -43,6 +45,7 @@ def judge(node: Node, work: Work, referral: Referral, task: Task) -> Judged:
     one that is not yet committed waits. Raises vault.Erased once the content is destroyed.
     """
     record = contents.get(work, referral.id, referrals.RECORD) or {}
+    excluded = exclusion.of(record)
     resources: Mapping[str, Any] = record.get("resources", {})
     facts = Facts(
         source=Party(referral.organization, kinds=node.settings.kinds),
@@ -50,12 +53,26 @@ def judge(node: Node, work: Work, referral: Referral, task: Task) -> Judged:
         purpose=referral.purpose,
         referral_type=referral.referral_type,
         state=task.status,
-        items=consent.present(resources, node.policy),
-        agreements=node.agreements,
+        record=consent.describe(
+            resources,
+            node.policy,
+            node.settings.kinds,
+            [(element, sensitivity) for _, _, element, sensitivity in record.get("lineage", ())],
+            zone=node.settings.timezone,
+        ),
+        person=consent.person(resources, work.now),
+        agreements=node.agreements.between(referral.organization, task.owner),
         consents=node.compiled.of_person(work, referral.subject_digest),
+        excluded=excluded.closed if record else _closed_to(work, referral, task.owner),
         policy=node.policy,
     )
-    return Judged(consent.decide(facts, work.now), resources)
+    decide = undecided if excluded.undecided else consent.decide
+    return Judged(decide(facts, work.now), resources)
+
+
+def _closed_to(work: Work, referral: Referral, organization: str) -> frozenset[str]:
+    """Of a referral whose content is erased: whether it was closed to this organisation before."""
+    return frozenset({organization} if exclusions.holds(work, referral.id, organization) else ())
 
 
 def recipient_now(node: Node, organization: str) -> Party:

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from itertools import combinations
 
 import consent
-from consent import CompiledConsent, Decision, Facts, Party
+from consent import CompiledConsent, Decision, Facts, Matter, Party
+from consent.labels import provenance
 from consent.minimum import MinimumSet
 from gateway.exchange import PURPOSE
 from gateway.item_fields import item_fields
@@ -96,14 +97,15 @@ def _decide(
     state: str,
     items: frozenset[str],
 ) -> Decision:
+    labels = provenance(node.settings.kinds, node.policy.regimes.values())
     facts = Facts(
         source=Party(node.sends_as.organization, kinds=node.settings.kinds),
         recipient=recipient_now(node, recipient),
         purpose=PURPOSE,
         referral_type=referral_type,
         state=state,
-        items=items,
-        agreements=node.agreements,
+        record=Matter.of_items(items, dict.fromkeys(items, labels)),
+        agreements=node.agreements.between(node.sends_as.organization, recipient),
         consents=tuple(consents),
         policy=node.policy,
     )

@@ -41,6 +41,7 @@ TASK_OUTPUT: Final = f"{BASE}/CodeSystem/task-output"
 # FHIR R4 (4.0.1).
 FHIR: Final = "http://hl7.org/fhir/StructureDefinition"
 DATA_ABSENT_REASON: Final = f"{FHIR}/data-absent-reason"
+CONSENT_LOCATION: Final = f"{FHIR}/consent-location"
 TASK_CODE: Final = "http://hl7.org/fhir/CodeSystem/task-code"
 CONSENT_SCOPE: Final = "http://terminology.hl7.org/CodeSystem/consentscope"
 CONSENT_ACTION: Final = "http://terminology.hl7.org/CodeSystem/consentaction"

@@ -47,6 +47,22 @@ def known(system: str, code: str, held: Definitions | None = None) -> bool:
 
 
 @cache
+def above(system: str, code: str) -> frozenset[str]:
+    """A code of a shipped system and all that stand above it; the code alone where the system has none such.
+
+    Raises LookupError for a system that is not held whole.
+    """
+    return _shipped(system).ancestors(code)
+
+
+@cache
+def purposes_below(code: str) -> frozenset[str]:
+    """A purpose of use (v3-ActReason) and all that it covers; empty for a code that is none."""
+    found = _shipped(canonical.ACT_REASON)
+    return found.descendants(code) if found.covers(_PURPOSES, code) else frozenset()
+
+
+@cache
 def _shipped(system: str) -> CodeSystem:
     return _whole(system, shipped())
 

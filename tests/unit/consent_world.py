@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from copy import deepcopy
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -11,8 +12,11 @@ import msgspec
 from hypothesis import settings
 
 import consent
-from consent import Facts, Party
-from consent.release import new_consent
+from consent import Facts, Matter, Party, Person
+from consent.labels import provenance
+from consent.regimes import label_of
+from consent.release import FORM_SAYS, new_consent
+from consent.sensitivity import settled
 
 DIRECTORY = "https://directory.example.org/Organization/"
 NAMES = {
@@ -60,7 +64,7 @@ def put(target: Any, path: list[str], value: Any) -> None:
 def facts(world: Mapping[str, Any]) -> tuple[Facts, datetime]:
     """The facts and the clock of one case. Unknown keys are refused: no typing error may pass a test."""
     known = {"now", "source", "recipient", "purpose", "referral-type", "state", "items", "agreement"}
-    assert set(world) <= known | {"consents", "excluded"}, set(world)
+    assert set(world) <= known | {"consents", "excluded", "labels", "person"}, set(world)
     now = datetime.fromisoformat(world["now"])
     given = world.get("agreement")
     return (
@@ -70,7 +74,8 @@ def facts(world: Mapping[str, Any]) -> tuple[Facts, datetime]:
             purpose=world["purpose"],
             referral_type=world["referral-type"],
             state=world["state"],
-            items=frozenset(world["items"]),
+            record=record(world),
+            person=Person(**world.get("person", {"minor": False})),
             agreements=(agreement(given),) if given else (),
             consents=tuple(consent.compile_consent(release(one)) for one in world.get("consents", [])),
             excluded=frozenset(org(name) for name in world.get("excluded", [])),
@@ -78,6 +83,25 @@ def facts(world: Mapping[str, Any]) -> tuple[Facts, datetime]:
         ),
         now,
     )
+
+
+def record(world: Mapping[str, Any]) -> Matter:
+    """What the record holds: `items`, each labelled by its provenance and by `labels: {item: [codes]}`."""
+    kinds = frozenset(world["source"].get("kinds", ()))
+    inside = provenance(kinds, POLICY.regimes.values())
+    stated = world.get("labels", {})
+    assert set(stated) <= set(world["items"]), "a label of an item that the record does not hold"
+    return Matter.of_items(
+        world["items"],
+        {item: settled((*inside, *map(label, stated.get(item, ())))) for item in world["items"]},
+    )
+
+
+def label(code: str) -> tuple[str, str]:
+    """A label by its code alone, as policy files name it."""
+    found = label_of(code)
+    assert found, code
+    return found
 
 
 def party(given: Mapping[str, Any]) -> Party:
@@ -89,7 +113,10 @@ def party(given: Mapping[str, Any]) -> Party:
 
 
 def release(given: Mapping[str, Any]) -> dict[str, Any]:
-    """A Consent as `new_consent` writes it, then changed where the case says `fhir: {path: value}`."""
+    """A Consent as `new_consent` writes it, then changed where the case says `fhir: {path: value}`.
+
+    Without `end` it says that it has none. `statements` and `signers` as `new_consent` knows them.
+    """
     written = new_consent(
         patient=("https://example.org/ids", "person"),
         source=org(given["source"]),
@@ -97,10 +124,12 @@ def release(given: Mapping[str, Any]) -> dict[str, Any]:
         purpose=given["purpose"],
         items=given["items"],
         start=given["start"],
-        end=given["end"],
+        end=given.get("end"),
         signed="paper form, in the locked cabinet",
         recorded=datetime(2026, 5, 20, 15, 0, tzinfo=UTC),
         regime="vawa",
+        statements=given.get("statements", FORM_SAYS),
+        signers=given.get("signers", ("patient",)),
     )
     written["id"] = given.get("id", "release")
     return changed(written, given.get("fhir", {}))
@@ -132,4 +161,6 @@ def agreement(given: Mapping[str, Any]) -> consent.Agreement:
         "contacts": [{"organization": contact["organization"], "primary": contact, "backup": contact}],
         "escalation": [{"afterHours": 24, "to": "backup"}],
     }
-    return consent.agreement.loads(msgspec.json.encode(document).decode(), "case.json")
+    loaded = consent.agreement.loads(msgspec.json.encode(document).decode(), "case.json")
+    # How signatures are verified is another question, with cases of its own.
+    return replace(loaded, signed=True, unsigned=()) if given.get("signed", True) else loaded

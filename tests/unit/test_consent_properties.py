@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import consent
-from consent import Facts, Party
+from consent import Facts, Matter, Party
 from profiles.canonical import ACT_REASON, DISCLOSURE_ITEM, PARTICIPATION_TYPE
 
 NOW = datetime(2026, 6, 1, 12, tzinfo=UTC)
@@ -119,7 +119,9 @@ def all_facts(draw: st.DrawFn, usable: bool = False) -> Facts:
         purpose=draw(st.sampled_from([*PURPOSES, "NONSENSE", ""])),
         referral_type=draw(st.sampled_from(["food-insecurity", "food-insecurity", "homelessness"])),
         state=draw(st.sampled_from(STATES)),
-        items=frozenset(draw(st.lists(st.sampled_from([*ITEMS, "need", "need", "shoe-size"]), max_size=12))),
+        record=Matter.of_items(
+            draw(st.lists(st.sampled_from([*ITEMS, "need", "need", "shoe-size"]), max_size=12, unique=True))
+        ),
         agreements=tuple(
             replace(AGREEMENT, consent_required=draw(st.booleans())) for _ in range(draw(st.integers(0, 2)))
         ),
@@ -138,7 +140,7 @@ def in_force(**changed: Any) -> Facts:
         purpose="COC",
         referral_type="food-insecurity",
         state="accepted",
-        items=frozenset(ITEMS),
+        record=Matter.of_items(ITEMS),
         agreements=(AGREEMENT,),
         consents=(),
         policy=POLICY,

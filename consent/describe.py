@@ -1,0 +1,138 @@
+"""What a referral's record holds, as the data items of a decision: each disclosure item with its labels.
+
+Labels come from provenance, from the codes in what the item is built from, and from what the agency's mapping
+declares of a column. They stay inside.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime, tzinfo
+from typing import Any, Final
+
+from consent.facts import Person
+from consent.items import Item, ItemTable, is_about, source_of
+from consent.labelling import declared as declared_labels
+from consent.labels import provenance
+from consent.matter import Code, Datum, Label, Matter
+from consent.paths import build
+from consent.policy import Policy
+from consent.sensitivity import settled
+from consent.when import first_moment, last_moment
+from profiles.canonical import DISCLOSURE_ITEM
+
+_MAJORITY: Final = 18  # years, in every state but Alabama, Nebraska and Mississippi, where it is later
+_INDEX: Final = re.compile(r"\[(\d+)\]$")
+_NONE: Final[frozenset[Label]] = frozenset()
+_DATES: Final = {"Observation": ("effectiveDateTime", "issued"), "ServiceRequest": ("authoredOn",)}
+
+
+def describe(
+    resources: Mapping[str, Any],
+    policy: Policy,
+    kinds: frozenset[str],
+    declared: Iterable[tuple[str, str]] = (),
+    *,
+    zone: tzinfo = UTC,
+) -> Matter:
+    """The data items in `{"Patient", "ServiceRequest", "Observation": [...]}`.
+
+    kinds: what the source is in law. declared: (FHIR element, sensitivity) of the mapping's lineage. zone:
+    where date-only days begin and end.
+    """
+    from_source = frozenset(provenance(kinds, policy.regimes.values()))
+    from_mapping = _declared(resources, policy, declared)
+    data = []
+    for code, item in policy.items.entries.items():
+        source = source_of(item, resources)
+        built = build(source, item.allowed)
+        if not built:
+            continue
+        codes = {(DISCLOSURE_ITEM, code), *item.also_coded, *_codes_in(built)}
+        data.append(
+            Datum(
+                code,
+                item.resource,
+                frozenset(codes),
+                settled(from_source | policy.labels.of_codes(codes) | from_mapping.get(code, _NONE)),
+                _date(item, source, zone),
+                itself=frozenset({f"{item.resource}/{source['id']}"}) if source.get("id") else frozenset(),
+            )
+        )
+    return Matter(data, abstract=())
+
+
+def person(resources: Mapping[str, Any], now: datetime) -> Person:
+    """What the law asks about the person of a record: whether under 18 at `now`."""
+    born = (resources.get("Patient") or {}).get("birthDate")
+    try:
+        first, last = first_moment(str(born), UTC), last_moment(str(born), UTC)
+    except ValueError:
+        return Person()
+    # A year or month alone can leave it open whether the eighteenth birthday has come.
+    ages = {_of_age(moment, now) for moment in (first, last)}
+    return Person(minor=not ages.pop()) if len(ages) == 1 else Person()
+
+
+def _of_age(born: datetime, now: datetime) -> bool:
+    birthday = (now.year - _MAJORITY, now.month, now.day)
+    return (born.year, born.month, born.day) <= birthday
+
+
+def _declared(
+    resources: Mapping[str, Any], policy: Policy, declared: Iterable[tuple[str, str]]
+) -> Mapping[str, frozenset[Label]]:
+    """What the mapping says of columns, by the items that they may be part of; rather one too many."""
+    found: dict[str, frozenset[Label]] = {}
+    for element, sensitivity in declared:
+        if sensitivity:
+            labels = declared_labels(sensitivity)
+            for code in _made_of(element, resources, policy.items):
+                found[code] = found.get(code, _NONE) | labels
+    return found
+
+
+def _made_of(element: str, resources: Mapping[str, Any], table: ItemTable) -> Iterable[str]:
+    """The items that an element of the record is, or is part of."""
+    resource, *steps = element.split(".")
+    number = _INDEX.search(resource)
+    resource = _INDEX.sub("", resource)
+    names = [_INDEX.sub("", step) for step in steps]
+    observations = resources.get("Observation") or []
+    for code, item in table.entries.items():
+        if item.resource != resource:
+            continue
+        if resource == "Observation":
+            if number is None or (
+                int(number[1]) < len(observations) and is_about(observations[int(number[1])], code)
+            ):
+                yield code
+        elif any(_along(names, [segment.name for segment in path]) for path in item.paths):
+            yield code
+
+
+def _along(one: list[str], other: list[str]) -> bool:
+    return all(a == b for a, b in zip(one, other, strict=False))
+
+
+def _codes_in(value: Any) -> Iterable[Code]:
+    """Every coding in what an item is built from."""
+    if isinstance(value, list):
+        for one in value:
+            yield from _codes_in(one)
+    elif isinstance(value, Mapping):
+        system, code = value.get("system"), value.get("code")
+        if isinstance(system, str) and isinstance(code, str):
+            yield system, code
+        for one in value.values():
+            yield from _codes_in(one)
+
+
+def _date(item: Item, source: Any, zone: tzinfo) -> tuple[datetime, datetime] | None:
+    for name in _DATES.get(item.resource, ()):
+        try:
+            return first_moment(source[name], zone), last_moment(source[name], zone)
+        except (KeyError, ValueError):
+            continue
+    return None

@@ -1,0 +1,231 @@
+"""What is asked about: the data items of one decision, and which of them a rule or a consent means.
+
+A set of items is a bit mask (item number n is bit n), so that a provision is matched with a few operations
+whatever the number of items. Indexes are made when a rule first needs them. An item whose label, date or
+identity is not known fails a permit that asks for it and falls under a deny that does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cache
+from typing import Final
+
+from profiles.canonical import ACT_CODE, CONFIDENTIALITY, DISCLOSURE_ITEM
+from profiles.terminology import above
+
+Code = tuple[str, str]
+"""A coding: (system, code)."""
+
+Label = Code
+"""A security label: (system, code)."""
+
+RESOURCE_TYPES: Final = "http://hl7.org/fhir/resource-types"
+
+_RANKS: Final = {code: rank for rank, code in enumerate("ULMNRV")}
+_NONE: Final[frozenset[Code]] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Datum:
+    """One data item.
+
+    key: a disclosure item's code, or `Type/id` of a resource. codes: what it is coded with. date: the first
+    and last moment of its clinical date, None where it has none. itself: the references by which it can be
+    named; refers: what it refers to; authors: who it is by.
+    """
+
+    key: str
+    type: str
+    codes: frozenset[Code] = _NONE
+    labels: frozenset[Label] = _NONE
+    date: tuple[datetime, datetime] | None = None
+    itself: frozenset[str] = frozenset()
+    refers: frozenset[str] = frozenset()
+    authors: frozenset[str] = frozenset()
+
+
+class Matter:
+    """The data items of one decision.
+
+    abstract: also asks whether *anything* may go: of these classes (resource types), or of whatever class
+    for an empty list. Such a question is one more bit, which every permit grants and only a deny without
+    limits takes away.
+    """
+
+    __slots__ = ("_codes", "_labels", "_ranks", "abstract", "all", "data", "keys", "questions")
+
+    def __init__(self, data: Iterable[Datum], abstract: Iterable[Code] | None = None) -> None:
+        self.data = tuple(data)
+        self.keys = tuple(datum.key for datum in self.data)
+        count = len(self.data)
+        asked: list[Code | None] = [] if abstract is None else list(abstract) or [None]
+        self.questions = tuple((1 << (count + number), wanted) for number, wanted in enumerate(asked))
+        self.abstract = sum(bit for bit, _ in self.questions)
+        self.all = (1 << (count + len(self.questions))) - 1
+        self._codes: dict[Code, int] | None = None
+        self._labels: dict[Label, int] | None = None
+        self._ranks: tuple[tuple[int, int], ...] | None = None
+
+    @classmethod
+    def of_items(cls, items: Iterable[str], labels: Mapping[str, Iterable[Label]] | None = None) -> Matter:
+        """Disclosure items by their codes alone; labels: of some of them, R where none are given."""
+        given = labels or {}
+        return cls(
+            (
+                Datum(
+                    code,
+                    "",
+                    frozenset({(DISCLOSURE_ITEM, code)}),
+                    frozenset(given.get(code, ((CONFIDENTIALITY, "R"),))),
+                )
+                for code in sorted(items)
+            ),
+            abstract=(),
+        )
+
+    def named(self, mask: int) -> frozenset[str]:
+        """The keys of the items in a mask."""
+        return frozenset(self.keys[number] for number in bits(mask & ~self.abstract))
+
+    def mask(self, keys: Iterable[str]) -> int:
+        """The items with these keys."""
+        wanted = frozenset(keys)
+        return sum(1 << number for number, key in enumerate(self.keys) if key in wanted)
+
+    def coded(self, codes: Iterable[Code]) -> int:
+        """The items that carry one of these codes."""
+        index = self._codes
+        if index is None:
+            index = self._codes = _index(datum.codes for datum in self.data)
+        mask = 0
+        for code in codes:
+            mask |= index.get(code, 0)
+        return mask
+
+    def classed(self, classes: Iterable[Code], *, permit: bool) -> int:
+        """The items of these classes: resource types, profiles (as codes), or what they are coded with."""
+        wanted = frozenset(classes)
+        mask = self.coded(wanted)
+        for number, datum in enumerate(self.data):
+            if (RESOURCE_TYPES, datum.type) in wanted:
+                mask |= 1 << number
+        for bit, asked in self.questions:
+            if asked in wanted or (permit and asked is None):
+                mask |= bit
+        return mask
+
+    def labelled(self, labels: Iterable[Label]) -> int:
+        """The items that carry one of these labels, or one below it."""
+        index = self._labels
+        if index is None:
+            index = self._labels = _index(upwards(datum.labels) for datum in self.data)
+        mask = 0
+        for label in labels:
+            mask |= index.get(label, 0)
+        return mask
+
+    def ranked(self, lowest: int, highest: int) -> int:
+        """The items whose confidentiality is stated and stands between two ranks (U is 0, V is 5)."""
+        mask = 0
+        for bit, rank in self._ranking():
+            if lowest <= rank <= highest:
+                mask |= bit
+        return mask
+
+    @property
+    def unranked(self) -> int:
+        """The items of which no confidentiality is stated."""
+        return sum(bit for bit, rank in self._ranking() if rank < 0)
+
+    @property
+    def unlabelled(self) -> int:
+        """The items that carry no label at all."""
+        return sum(1 << number for number, datum in enumerate(self.data) if not datum.labels)
+
+    def dated(self, first: datetime | None, last: datetime | None, *, permit: bool) -> int:
+        """The items from this period: for a permit wholly from it, for a deny touched by it or undated."""
+        mask = 0
+        for number, datum in enumerate(self.data):
+            if datum.date is None:
+                fits = not permit
+            else:
+                begins, ends = datum.date
+                if permit:
+                    fits = (first is None or first <= begins) and (last is None or ends <= last)
+                else:
+                    fits = (first is None or first <= ends) and (last is None or begins <= last)
+            if fits:
+                mask |= 1 << number
+        return mask
+
+    def meant(self, meaning: str, references: frozenset[str], *, permit: bool) -> int:
+        """The items that R4's `provision.data` means (ConsentDataMeaning).
+
+        instance: the named resources; dependents: also what refers to them; related: also what they refer
+        to; authoredby: what the named are the authors of.
+        """
+        if meaning == "authoredby":
+            return sum(
+                1 << number
+                for number, datum in enumerate(self.data)
+                if not datum.authors.isdisjoint(references)
+            )
+        wanted = references
+        if meaning == "related":
+            for datum in self.data:
+                if not datum.itself.isdisjoint(references):
+                    wanted |= datum.refers
+        mask = 0
+        for number, datum in enumerate(self.data):
+            if (
+                not datum.itself.isdisjoint(wanted)
+                or (meaning != "instance" and not datum.refers.isdisjoint(references))
+                or (not permit and not datum.itself)
+            ):
+                mask |= 1 << number
+        return mask
+
+    def _ranking(self) -> tuple[tuple[int, int], ...]:
+        if self._ranks is None:
+            self._ranks = tuple((1 << number, rank(datum.labels)) for number, datum in enumerate(self.data))
+        return self._ranks
+
+
+def rank(labels: Iterable[Label]) -> int:
+    """The highest confidentiality among labels (U is 0, V is 5); -1 where none is stated."""
+    return max((_RANKS.get(code, -1) for system, code in labels if system == CONFIDENTIALITY), default=-1)
+
+
+def ranks() -> Mapping[str, int]:
+    """v3-Confidentiality's codes by rank."""
+    return _RANKS
+
+
+@cache
+def upwards(labels: frozenset[Label]) -> frozenset[Label]:
+    """Labels and all that stand above them in v3-ActCode: what is SDV is also information sensitivity."""
+    found = set(labels)
+    for system, code in labels:
+        if system == ACT_CODE:
+            found.update((ACT_CODE, general) for general in above(ACT_CODE, code))
+    return frozenset(found)
+
+
+def bits(mask: int) -> Iterator[int]:
+    """The numbers of the items in a mask."""
+    while mask:
+        lowest = mask & -mask
+        yield lowest.bit_length() - 1
+        mask ^= lowest
+
+
+def _index(sets: Iterable[frozenset[Code]]) -> dict[Code, int]:
+    index: dict[Code, int] = {}
+    for number, codes in enumerate(sets):
+        bit = 1 << number
+        for code in codes:
+            index[code] = index.get(code, 0) | bit
+    return index

@@ -1,0 +1,177 @@
+"""Reading a request about consents: every part is checked, and what is wrong is told by its name."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from consent.matter import Code
+from profiles.canonical import ACT_REASON
+from profiles.outcome import Issue
+
+MOST_CONSENTS: Final = 1_000
+MOST_ENTRIES: Final = 10_000
+_PARTS: Final = frozenset({"now", "consents", "agreement", "directory", "query", "content"})
+_ASKED: Final = frozenset({"patient", "actor", "purpose", "category", "class", "location"})
+
+
+class RequestError(ValueError):
+    """A request that cannot be read; `issues` say what is wrong with which part of it."""
+
+    def __init__(self, issues: list[Issue]) -> None:
+        super().__init__("; ".join(f"{issue.expression}: {issue.message}" for issue in issues))
+        self.issues = tuple(issues)
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A request, read. Purposes, categories and classes are (system, code).
+
+    purposes: empty where none is said. entries: (fullUrl, resource) of the content; None where there is none.
+    """
+
+    now: datetime
+    consents: tuple[Mapping[str, Any], ...]
+    agreement: Mapping[str, Any] | None
+    directory: Mapping[str, Any]
+    patient: tuple[Any, ...]
+    actors: tuple[Any, ...]
+    purposes: tuple[Code, ...]
+    categories: frozenset[Code]
+    classes: frozenset[Code]
+    places: tuple[str, ...]
+    entries: tuple[tuple[str, Mapping[str, Any]], ...] | None
+
+
+def read(request: Any) -> Question:
+    """A request as a Question. Raises RequestError, which names parts and never repeats a value."""
+    reader = _Reader()
+    question = reader.read(request)
+    if reader.issues or question is None:
+        raise RequestError(reader.issues)
+    return question
+
+
+class _Reader:
+    def __init__(self) -> None:
+        self.issues: list[Issue] = []
+
+    def wrong(self, place: str, message: str, code: str = "invalid") -> None:
+        self.issues.append(Issue("error", code, message, expression=place))
+
+    def read(self, request: Any) -> Question | None:
+        if not isinstance(request, Mapping):
+            self.wrong("request", "is not a JSON object", "structure")
+            return None
+        for name in sorted(request.keys() - _PARTS):
+            self.wrong("request", f"has an unknown part {name!r}" if _plain(name) else "has an unknown part")
+        query = request.get("query")
+        if not isinstance(query, Mapping):
+            self.wrong("query", "is required, and an object", "required")
+            query = {}
+        for name in sorted(query.keys() - _ASKED):
+            self.wrong("query", f"has an unknown part {name!r}" if _plain(name) else "has an unknown part")
+        now = self._now(request.get("now"))
+        consents = self._consents(request.get("consents"))
+        agreement = request.get("agreement")
+        if agreement is not None and not isinstance(agreement, Mapping):
+            self.wrong("agreement", "is not an agreement", "structure")
+        directory = request.get("directory")
+        if directory is not None:
+            list(self._entries(directory, "directory"))
+        entries = None
+        if request.get("content") is not None:
+            entries = tuple(self._entries(request["content"], "content"))
+            if len(entries) > MOST_ENTRIES:
+                self.wrong("content.entry", f"has more than {MOST_ENTRIES:,} entries", "too-costly")
+        if now is None:
+            return None
+        return Question(
+            now=now,
+            consents=consents,
+            agreement=agreement,
+            directory=directory if isinstance(directory, Mapping) else {},
+            patient=tuple(self._parties(query, "patient")),
+            actors=tuple(self._parties(query, "actor")),
+            purposes=tuple(self._codes(query, "purpose", ACT_REASON)),
+            categories=frozenset(self._codes(query, "category", "")),
+            classes=frozenset(self._codes(query, "class", "http://hl7.org/fhir/resource-types")),
+            places=tuple(one for one in self._list(query, "location") if isinstance(one, str)),
+            entries=entries,
+        )
+
+    def _now(self, value: Any) -> datetime | None:
+        try:
+            now = datetime.fromisoformat(value)
+        except (TypeError, ValueError):
+            self.wrong("now", "is required: an instant with a time zone", "required")
+            return None
+        if now.tzinfo is None:
+            self.wrong("now", "needs a time zone")
+            return None
+        return now
+
+    def _consents(self, value: Any) -> tuple[Mapping[str, Any], ...]:
+        if value is None:
+            return ()
+        if not isinstance(value, list) or len(value) > MOST_CONSENTS:
+            self.wrong("consents", f"is not a list of at most {MOST_CONSENTS:,} Consents", "structure")
+            return ()
+        for number, one in enumerate(value):
+            if not isinstance(one, Mapping):
+                self.wrong(f"consents[{number}]", "is not an object", "structure")
+        return tuple(one for one in value if isinstance(one, Mapping))
+
+    def _entries(self, bundle: Any, place: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
+        if not isinstance(bundle, Mapping) or bundle.get("resourceType") != "Bundle":
+            self.wrong(place, "is not a Bundle", "structure")
+            return
+        listed = bundle.get("entry", [])
+        if not isinstance(listed, list):
+            self.wrong(f"{place}.entry", "is not a list", "structure")
+            return
+        for number, entry in enumerate(listed):
+            resource = entry.get("resource") if isinstance(entry, Mapping) else None
+            if not isinstance(resource, Mapping) or not isinstance(resource.get("resourceType"), str):
+                self.wrong(f"{place}.entry[{number}].resource", "is not a resource", "structure")
+                continue
+            url = entry.get("fullUrl")
+            yield url if isinstance(url, str) else "", resource
+
+    def _list(self, query: Mapping[str, Any], name: str) -> list[Any]:
+        value = query.get(name)
+        if value is None:
+            return []
+        return value if isinstance(value, list) else [value]
+
+    def _parties(self, query: Mapping[str, Any], name: str) -> Iterator[Any]:
+        """References (as text or as FHIR Reference) and identifiers ({system, value})."""
+        for number, one in enumerate(self._list(query, name)):
+            if (isinstance(one, str) and one) or (
+                isinstance(one, Mapping)
+                and any(
+                    isinstance(one.get(part), str | Mapping) and one.get(part)
+                    for part in ("reference", "identifier", "value")
+                )
+            ):
+                yield one
+            else:
+                self.wrong(f"query.{name}[{number}]", "is neither a reference nor an identifier")
+
+    def _codes(self, query: Mapping[str, Any], name: str, usual: str) -> Iterator[Code]:
+        """Codings; a bare code is of the usual system."""
+        for number, one in enumerate(self._list(query, name)):
+            system, code = (usual, one) if isinstance(one, str) else (None, None)
+            if isinstance(one, Mapping):
+                system, code = one.get("system", usual), one.get("code")
+            if isinstance(system, str) and isinstance(code, str) and code:
+                yield system, code
+            else:
+                self.wrong(f"query.{name}[{number}]", "is not a code with its system")
+
+
+def _plain(name: str) -> bool:
+    """Whether a key can be repeated in a message: short and made of letters, as names of parts are."""
+    return len(name) < 20 and name.isalpha() and name.isascii()
