@@ -79,3 +79,13 @@ def test_being_more_never_takes_a_label_away(some: frozenset[str], more: frozens
 def test_what_a_source_is_labels_all_that_it_holds(kind: str, label: str) -> None:
     assert (ACT_CODE, label) in provenance(frozenset({kind}), REGIMES)
     assert RESTRICTED in provenance(frozenset({kind}), REGIMES)
+
+
+def test_a_law_that_labels_one_kind_normal_leaves_an_unknown_kind_beside_it_restricted() -> None:
+    normal = replace(
+        next(regime for regime in REGIMES if regime.whole),
+        kinds=frozenset({"library"}),
+        labels=((CONFIDENTIALITY, "N"),),
+    )
+    assert provenance(frozenset({"library"}), [normal]) == ((CONFIDENTIALITY, "N"),)
+    assert provenance(frozenset({"library", "a-kind-nobody-knows"}), [normal]) == (RESTRICTED,)
