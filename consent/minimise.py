@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 from uuid import NAMESPACE_OID, uuid5
 
 from consent.decision import Decision
@@ -52,31 +52,63 @@ def minimise(
     """What `decision` lets through of `resources`, as new resources under the given `ids`.
 
     The offer is the ServiceRequest alone; the dossier has the same ServiceRequest, the Patient, one
-    Observation per permitted fact and the release excerpt. Raises KeyError when `ids` lacks the id of
-    something to be served.
+    Observation per permitted fact and the release excerpt. Where the decision has a substitute for an item,
+    that is what goes, and the record's own is withheld. Raises KeyError when `ids` lacks the id of something
+    to be served.
     """
     items, table = decision.items, policy.items
-    withheld = tuple(_withheld(resources, table, items))
+    withheld = tuple(_withheld(resources, table, items - decision.substitutes.keys()))
     if not decision.permit or decision.view == "task":
         return Disclosure({}, withheld)
-    served = {"ServiceRequest": _service_request(resources, table, items, ids)}
+    made = _Source(resources, table, items, decision.substitutes)
+    served = {"ServiceRequest": _service_request(made, ids)}
     if decision.view == "dossier":
-        served["Patient"] = _patient(resources, table, items, ids["Patient"])
+        served["Patient"] = _patient(made, ids["Patient"])
         for item in table.entries.values():
-            if item.resource == "Observation" and item.code in items:
+            # An item that may go and is not in the record must not go as a fact without a value.
+            if item.resource == "Observation" and item.code in items and (fact := made.fact(item)):
                 name = f"Observation/{item.code}"
-                # An item that may go and is not in the record must not go as a fact without a value.
-                if fact := build(source_of(item, resources), item.allowed):
-                    served[name] = _observation(fact, item, ids[name], ids["Patient"])
+                served[name] = _observation(fact, item, ids[name], ids["Patient"])
         served[EXCERPT] = release_excerpt(decision, policy, ids[EXCERPT], ids["Patient"])
     return Disclosure(served, withheld)
 
 
-def _service_request(
-    resources: Mapping[str, Any], table: ItemTable, items: frozenset[str], ids: Mapping[str, str]
-) -> dict[str, Any]:
+@dataclass(frozen=True, slots=True)
+class _Source:
+    """What is built from: the record for the permitted items, and in place of it the substitute of an item.
+
+    A substitute is the FHIR element that its item names: an Address for `address`; for a fact the value of
+    the Observation, by its name: `{"valueString": ...}`. It goes through the same allow-list.
+    """
+
+    resources: Mapping[str, Any]
+    table: ItemTable
+    items: frozenset[str]
+    substitutes: Mapping[str, Mapping[str, Any]]
+
+    def whole(self, resource: str, group: Literal["offer", "person"]) -> dict[str, Any]:
+        """The elements of one kind of resource that go."""
+        going = [
+            item
+            for code, item in self.table.entries.items()
+            if code in self.items and item.resource == resource and item.group == group
+        ]
+        own = frozenset(item.code for item in going if item.code not in self.substitutes)
+        built = build(self.resources.get(resource), self.table.allowed(own, resource))
+        for item in going:
+            if item.code in self.substitutes:
+                element = item.paths[0][0].name
+                instead = build({element: [self.substitutes[item.code]]}, item.allowed)
+                built[element] = [*built.get(element, ()), *instead.get(element, ())]
+        return {element: value for element, value in built.items() if value}
+
+    def fact(self, item: Item) -> dict[str, Any]:
+        """The value of one fact; empty where there is none."""
+        return build(self.substitutes.get(item.code, source_of(item, self.resources)), item.allowed)
+
+
+def _service_request(made: _Source, ids: Mapping[str, str]) -> dict[str, Any]:
     """The request: the same in offer and dossier, and never naming a person."""
-    offered = frozenset(code for code in items if table.entries[code].group == "offer")
     return {
         "resourceType": "ServiceRequest",
         "id": ids["ServiceRequest"],
@@ -84,15 +116,13 @@ def _service_request(
         "status": "active",
         "intent": "order",
         "subject": {"reference": f"Patient/{ids['Patient']}"},
-        **build(resources.get("ServiceRequest"), table.allowed(offered, "ServiceRequest")),
+        **made.whole("ServiceRequest", "offer"),
     }
 
 
-def _patient(
-    resources: Mapping[str, Any], table: ItemTable, items: frozenset[str], patient_id: str
-) -> dict[str, Any]:
+def _patient(made: _Source, patient_id: str) -> dict[str, Any]:
     """The person by our minimal profile (a valid US Core Patient whatever is withheld)."""
-    built = build(resources.get("Patient"), table.allowed(items, "Patient"))
+    built = made.whole("Patient", "person")
     own = {
         # Made from the random id of this one disclosure, so that no two parties hold the same one.
         "system": "urn:ietf:rfc:3986",

@@ -215,10 +215,10 @@ def test_the_release_excerpt_says_purpose_end_and_duties_and_nothing_else() -> N
     )
 
 
-def test_every_regime_attaches_the_same_notices_in_the_same_words() -> None:
+def test_a_victim_service_providers_notices_are_everyones_in_the_same_words() -> None:
     worded = {
-        tuple(sorted((rule.notice, rule.says) for rule in regime.notices))
-        for regime in POLICY.regimes.values()
+        tuple(sorted((rule.notice, rule.says) for rule in POLICY.regimes[name].notices))
+        for name in ("vawa", "hipaa", "community-organization")
     }
     assert len(worded) == 1
 
@@ -299,6 +299,43 @@ def test_a_code_goes_only_in_a_code_system_of_everybodys() -> None:
         assert bytes_of(made) == bytes_of(
             consent.minimise(RECORD, decision(view, items), POLICY, IDS).resources
         )
+
+
+PROGRAM = {"line": ["PO Box 150470"], "city": "Hartford", "state": "CT", "postalCode": "06115"}
+
+
+@pytest.mark.parametrize("own", [RECORD["Patient"]["address"], [], [{"use": "home", "city": "CANARY"}] * 3])
+def test_a_substitute_is_served_in_place_of_whatever_the_record_has(own: list[Any]) -> None:
+    record = deepcopy(RECORD)
+    record["Patient"]["address"] = own
+    given = {"address": {**PROGRAM, "text": "CANARY", "period": {"start": "2026"}}}
+    instead = replace(decision(items=OFFER | PERSON | {"address", "phone"}), substitutes=given)
+    made = consent.minimise(record, instead, POLICY, IDS)
+    patient = made.resources["Patient"]
+    assert patient["address"] == [PROGRAM]
+    assert patient["telecom"] == [{"system": "phone", "value": "+1-555-0100"}]
+    assert b"CANARY" not in bytes_of(made.resources)
+    assert any(path.startswith("Patient.address") for path in made.withheld) == any(
+        "city" in one for one in own
+    )
+    assert not any(path.startswith("Patient.telecom[system=phone") for path in made.withheld)
+
+
+def test_a_substitute_that_says_nothing_leaves_nothing_and_never_the_records_own() -> None:
+    instead = replace(decision(items=OFFER | PERSON | {"address"}), substitutes={"address": {"x": "y"}})
+    assert "address" not in consent.minimise(RECORD, instead, POLICY, IDS).resources["Patient"]
+
+
+def test_a_fact_too_can_have_a_substitute_and_only_if_it_may_go() -> None:
+    given = {
+        "diet": {"valueCodeableConcept": {"text": "ask"}, "note": [{"text": "CANARY"}]},
+        "phone": {"value": "0"},
+    }
+    instead = replace(decision(), substitutes=given)
+    made = consent.minimise(RECORD, instead, POLICY, IDS).resources
+    assert made["Observation/diet"]["valueCodeableConcept"] == {"text": "ask"}
+    assert "telecom" not in made["Patient"]
+    assert b"CANARY" not in bytes_of(made)
 
 
 def test_what_was_theirs_once_does_not_go() -> None:
