@@ -1,42 +1,61 @@
-"""`waymeet consent`: write down what a person allows."""
+"""`waymeet consent`: write down what a person allows, print it, check it."""
 
 from __future__ import annotations
 
 import asyncio
-from datetime import date, timedelta
+import json
+import sys
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from consent.items import shipped
-from consent.release import new_consent
-from gateway import clock, own_system, settings, show
+import consent
+from consent.advice import MISSING
+from consent.form import Printed, release_page
+from consent.release import missing_elements
+from consent.words import LANGUAGES
+from gateway import cli_consent_check, own_system, settings, show
+from gateway.cli_consent_ask import ask
 from gateway.cli_said import err, out, said
-from gateway.node import opened
-from profiles.document import load, read_schema
+from gateway.cli_stream import say
+from gateway.node import Node, opened
+from gateway.release_answers import build as build
+from gateway.release_answers import policy_of, read_release, regimes_of
 
 app = typer.Typer(help="Record what a person allows.", no_args_is_help=True)
 _RECORD_HELP = "A record of the person: whose it is is read from it, as the mapping says."
-_ANSWERS = read_schema(Path(__file__).with_name("consent-answers.schema.json"))
+_PRINT_HELP = "Write the page for the person to sign: a file, or a folder for it."
 
-# Our choice, not the law's: a release of a victim service provider is short unless its client says otherwise.
-VSP_DAYS = 30
-OTHER_DAYS = 365
+Config = Annotated[Path, typer.Option("--config", "-c", envvar="WAYMEET_CONFIG", help="The node's file.")]
+Language = Annotated[
+    str,
+    typer.Option("--language", "-l", help=f"Of the page: {' or '.join(LANGUAGES)}. If left out: the form's."),
+]
+NODE = Path("node.yaml")
 
 
 @app.callback()
-def consent() -> None:
+def group() -> None:
     """Record what a person allows."""
 
 
 @app.command()
 def new(
-    config: Annotated[Path, typer.Option("--config", "-c", envvar="WAYMEET_CONFIG")] = Path("node.yaml"),
+    config: Config = NODE,
     answers: Annotated[
-        Path | None, typer.Option("--from", help="The answers in a JSON file, instead of being asked.")
+        Path | None,
+        typer.Option("--from", help="Answers, or a Consent, in a JSON file, instead of being asked."),
     ] = None,
     record: Annotated[Path | None, typer.Option(help=_RECORD_HELP)] = None,
+    page: Annotated[Path | None, typer.Option("--print", help=_PRINT_HELP)] = None,
+    language: Language = "",
+    signed_on: Annotated[
+        str, typer.Option("--signed-on", metavar="YYYY-MM-DD", help="If it was signed on another day.")
+    ] = "",
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Record nothing: write the Consent to standard output.")
+    ] = False,
 ) -> None:
     """Ask for what a release must say, write it as a FHIR Consent, and hand it to the node.
 
@@ -45,10 +64,42 @@ def new(
     with said():
         found = settings.read(config)
         person = own_system.person_in(found, record) if record else None
-        given = load(answers, _ANSWERS).data if answers else _ask(found, person)
-        answer = asyncio.run(own_system.send_consent(found, build(found, given)))
-        recorded = show.answer(out, err, answer)
+        if answers:
+            written = read_release(answers, found, signed_on)
+        else:
+            with opened(config) as node:
+                given = ask(found, policy_of(found), _names(node), person)
+            written = build(found, given | ({"signed-on": signed_on} if signed_on else {}))
+        _say_what_is_missing(found, written)
+        file = _print(config, written, page, language, "release") if page else None
+        if dry_run:
+            sys.stdout.write(_as_json(written))
+            return
+        if file and not answers and not typer.confirm("Has the person signed the page?", err=True):
+            kept = file.with_suffix(".json")
+            kept.write_text(_as_json(written), encoding="utf-8")
+            say(f"Nothing is recorded. Once it is signed: waymeet consent new --from {kept} --signed-on DAY")
+            raise typer.Exit(1)
+        recorded = show.answer(out, err, asyncio.run(own_system.send_consent(found, written)))
     raise typer.Exit(0 if recorded else 1)
+
+
+@app.command("print")
+def print_release(
+    file: Annotated[Path, typer.Argument(help="A Consent, or the answers that make one: JSON.")],
+    language: Language = "",
+    to: Annotated[
+        Path | None, typer.Option("--to", help="A file, or a folder for it. If left out: beside FILE.")
+    ] = None,
+    config: Config = NODE,
+) -> None:
+    """Write the release as one page that a person can read and sign: HTML, to be printed by any browser."""
+    with said():
+        written = read_release(file, settings.read(config))
+        _print(config, written, to or file.parent, language, file.stem)
+
+
+app.command("check")(cli_consent_check.command)
 
 
 @app.command("list")
@@ -57,7 +108,7 @@ def list_of_person(
     identifier: Annotated[
         tuple[str, str] | None, typer.Option(help="The person's identifier: system (URI) and value.")
     ] = None,
-    config: Annotated[Path, typer.Option("--config", "-c", envvar="WAYMEET_CONFIG")] = Path("node.yaml"),
+    config: Config = NODE,
 ) -> None:
     """The consents of one person, with the ids that `waymeet revoke` takes."""
     with said():
@@ -69,56 +120,33 @@ def list_of_person(
             show.consents_of(out, node, person)
 
 
-def build(found: settings.Settings, given: dict[str, Any]) -> dict[str, Any]:
-    """A Consent from plain answers. Raises ValueError for an item that is none.
-
-    given: patient {system, value}, recipients [name or directory URL], items [code], and where they differ
-    from today, this agency's usual period, or COC: start, end, purpose; signed: where the form is kept.
-    """
-    names = {name: url for system in found.systems.values() for name, url in system.recipients.items()}
-    protected = "victim-service-provider" in found.kinds
-    return new_consent(
-        patient=(given["patient"]["system"], given["patient"]["value"]),
-        source=found.sends_as.organization,
-        recipients=[names.get(one, one) for one in given["recipients"]],
-        purpose=given.get("purpose", "COC"),
-        items=given["items"],
-        start=given.get("start", _today(found).isoformat()),
-        end=given.get("end", _usual_end(found)),
-        signed=given["signed"],
-        recorded=clock.now(),
-        regime=(
-            "vawa" if protected else "hipaa" if "covered-entity" in found.kinds else "community-organization"
-        ),
-    )
+def _print(config: Path, written: dict[str, Any], to: Path, language: str, name: str) -> Path:
+    """Write the page and say where it is. Raises ValueError for a Consent that has no such page."""
+    chosen = language or written.get("sourceAttachment", {}).get("language") or "en"
+    with opened(config) as node:
+        names, told = _names(node), node.settings
+    alias = names.get(told.sends_as.organization, "") if told.sends_as.alias else ""
+    contact = told.contact.replace("tel:", "").replace("mailto:", "")
+    page = release_page(written, Printed(told.name, names, alias, contact), chosen)
+    file = to / f"{name}.{chosen}.html" if to.is_dir() or not to.suffix else to
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(page, encoding="utf-8")
+    say(f"{file}: open it in a browser and print it.", to=err)
+    return file
 
 
-def _ask(found: settings.Settings, person: tuple[str, str] | None) -> dict[str, Any]:
-    out.print("What may be released? Leave out what the person was not asked about.")
-    items = [
-        code for code, item in shipped().entries.items() if typer.confirm(f"  {item.display}?", default=False)
-    ]
-    end = typer.prompt("Until which day (YYYY-MM-DD)", default=_usual_end(found))
-    date.fromisoformat(end)
-    system, value = person or (
-        typer.prompt("Which of your systems is the person's identifier from (URI)"),
-        typer.prompt("The person's identifier there"),
-    )
-    return {
-        "patient": {"system": system, "value": value},
-        "recipients": typer.prompt("To whom (names or directory URLs, separated by commas)")
-        .replace(" ", "")
-        .split(","),
-        "items": items,
-        "end": end,
-        "signed": typer.prompt("Where is the signed form kept"),
-    }
+def _say_what_is_missing(found: settings.Settings, written: dict[str, Any]) -> None:
+    """Warn of what this agency's own law asks for and the release lacks: then it permits nothing."""
+    minor = any(one.get("type") == "RelatedPerson" for one in written.get("performer", []))
+    compiled = consent.compile_consent(written, zone=found.timezone)
+    for regime in regimes_of(found, policy_of(found)):
+        for element in missing_elements(compiled, regime, minor=minor) if regime.whole else ():
+            say(f"{regime.title}: {MISSING[element]}", "yellow", to=err)
 
 
-def _usual_end(found: settings.Settings) -> str:
-    days = VSP_DAYS if "victim-service-provider" in found.kinds else OTHER_DAYS
-    return (_today(found) + timedelta(days=days)).isoformat()
+def _names(node: Node) -> dict[str, str]:
+    return {entry.organization: entry.name for entry in node.directory.entries}
 
 
-def _today(found: settings.Settings) -> date:
-    return clock.now().astimezone(found.timezone).date()
+def _as_json(written: dict[str, Any]) -> str:
+    return json.dumps(written, indent=2, ensure_ascii=False) + "\n"
