@@ -28,6 +28,8 @@ PROBLEMS: Final = (
 Ground = tuple[str, datetime | None]
 """The provision that a permit rests on, and how long it lasts."""
 
+_Permit = tuple[int, CompiledConsent, str, datetime | None]
+
 
 @dataclass(frozen=True, slots=True)
 class Demand:
@@ -71,7 +73,7 @@ def consult(
     a limit that the engine cannot read, so it is reported apart and the caller denies.
     """
     found = Findings()
-    permits: list[tuple[int, str, datetime | None]] = []
+    permits: list[_Permit] = []
     dead, silent = _replaced(consents, query)
     for consent in sorted(consents, key=_id):  # the order in which they were stored must not matter
         if consent.foreign or (consent.id and consent.id in silent):
@@ -87,9 +89,10 @@ def consult(
         said = consent.says(matter, query)
         found.in_force = found.in_force or consent.grants or bool(said.denies)
         for mask, path in said.denies:
-            for number in bits(mask & ~found.denied):
-                found.refusals[number] = f"{consent.reference} {path}"
-            found.denied |= mask
+            if new := mask & ~found.denied:
+                found.denied |= new
+                for number in bits(new):
+                    found.refusals[number] = f"{consent.reference} {path}"
         if not consent.grants or (consent.id and consent.id in dead):
             continue
         if problem:
@@ -102,7 +105,7 @@ def consult(
 
 def _take_permits(
     found: Findings,
-    permits: list[tuple[int, str, datetime | None]],
+    permits: list[_Permit],
     consent: CompiledConsent,
     said: list[tuple[int, str, datetime | None]],
     demands: Sequence[Demand],
@@ -123,24 +126,28 @@ def _take_permits(
     for mask, path, ends in said:
         until = earliest(until, ends)
         if mask & allowed:
-            permits.append((mask & allowed, f"{consent.reference} {path}", ends))
+            permits.append((mask & allowed, consent, path, ends))
     for number in met:
         before = found.implied.get(number)
         if before is None or earliest(before[1], until) == before[1]:
             found.implied[number] = (consent.reference, until)
 
 
-def _settle(found: Findings, permits: list[tuple[int, str, datetime | None]]) -> None:
+def _settle(found: Findings, permits: list[_Permit]) -> None:
     """Of several provisions that permit an item, rely on the one that lasts longest."""
-    permits.sort(key=lambda one: one[2].timestamp() if one[2] else float("inf"), reverse=True)
+    permits.sort(key=_lasting, reverse=True)
     covered = 0
-    for mask, basis, ends in permits:
-        new = mask & ~covered
-        if new:
+    for mask, consent, path, ends in permits:
+        if new := mask & ~covered:
             covered |= new
             for number in bits(new):
-                found.grounds[number] = (basis, ends)
+                found.grounds[number] = (f"{consent.reference} {path}", ends)
     found.permitted = covered
+
+
+def _lasting(permit: _Permit) -> float:
+    ends = permit[3]
+    return ends.timestamp() if ends else float("inf")
 
 
 def _replaced(consents: Sequence[CompiledConsent], query: Query) -> tuple[frozenset[str], frozenset[str]]:

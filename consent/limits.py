@@ -41,7 +41,10 @@ class Limits:
         if self.classes is not None:
             found &= matter.classed(self.classes, permit=permit)
         if self.labels is not None:
-            found &= self._labelled(matter, self.labels, permit=permit) | asked
+            if permit:
+                found &= matter.permitted_by_label(self.labels, self.highest) | asked
+            else:
+                found &= matter.denied_by_label(self.labels, self.lowest)
         if self.data is not None:
             meant = 0
             for meaning, references in self.data:
@@ -50,14 +53,6 @@ class Limits:
         if self.dates is not None:
             found &= matter.dated(*self.dates, permit=permit) | asked
         return found
-
-    def _labelled(self, matter: Matter, labels: frozenset[Label], *, permit: bool) -> int:
-        found = matter.labelled(labels) if labels else 0
-        if permit:
-            return found | (0 if self.highest is None else matter.ranked(0, self.highest))
-        if self.lowest is not None:
-            found |= matter.ranked(self.lowest, 9) | matter.unranked
-        return found | matter.unlabelled
 
 
 UNLIMITED: Final = Limits()

@@ -7,14 +7,14 @@ identity is not known fails a permit that asks for it and falls under a deny tha
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from functools import cache
+from functools import lru_cache
 from typing import Final
 
 from profiles.canonical import ACT_CODE, CONFIDENTIALITY, DISCLOSURE_ITEM
-from profiles.terminology import above
+from profiles.terminology import above, known
 
 Code = tuple[str, str]
 """A coding: (system, code)."""
@@ -55,7 +55,10 @@ class Matter:
     limits takes away.
     """
 
-    __slots__ = ("_codes", "_labels", "_ranks", "abstract", "all", "data", "keys", "questions")
+    __slots__ = (
+        *("_by_label", "_classed", "_coded", "_codes", "_labels"),
+        *("abstract", "all", "data", "keys", "questions"),
+    )
 
     def __init__(self, data: Iterable[Datum], abstract: Iterable[Code] | None = None) -> None:
         self.data = tuple(data)
@@ -67,7 +70,10 @@ class Matter:
         self.all = (1 << (count + len(self.questions))) - 1
         self._codes: dict[Code, int] | None = None
         self._labels: dict[Label, int] | None = None
-        self._ranks: tuple[tuple[int, int], ...] | None = None
+        # What was asked before: provisions of one person's consents mostly use the same few words.
+        self._coded: dict[frozenset[Code], int] = {}
+        self._classed: dict[tuple[frozenset[Code], bool], int] = {}
+        self._by_label: dict[tuple[frozenset[Label], int | None, bool], int] = {}
 
     @classmethod
     def of_items(cls, items: Iterable[str], labels: Mapping[str, Iterable[Label]] | None = None) -> Matter:
@@ -95,55 +101,62 @@ class Matter:
         wanted = frozenset(keys)
         return sum(1 << number for number, key in enumerate(self.keys) if key in wanted)
 
-    def coded(self, codes: Iterable[Code]) -> int:
+    def coded(self, codes: frozenset[Code]) -> int:
         """The items that carry one of these codes."""
-        index = self._codes
-        if index is None:
-            index = self._codes = _index(datum.codes for datum in self.data)
-        mask = 0
-        for code in codes:
-            mask |= index.get(code, 0)
+        mask = self._coded.get(codes)
+        if mask is None:
+            index = self._codes
+            if index is None:
+                index = self._codes = _index(datum.codes for datum in self.data)
+            mask = self._coded[codes] = _any(index, codes)
         return mask
 
-    def classed(self, classes: Iterable[Code], *, permit: bool) -> int:
+    def classed(self, classes: frozenset[Code], *, permit: bool) -> int:
         """The items of these classes: resource types, profiles (as codes), or what they are coded with."""
-        wanted = frozenset(classes)
-        mask = self.coded(wanted)
-        for number, datum in enumerate(self.data):
-            if (RESOURCE_TYPES, datum.type) in wanted:
-                mask |= 1 << number
-        for bit, asked in self.questions:
-            if asked in wanted or (permit and asked is None):
-                mask |= bit
+        mask = self._classed.get((classes, permit))
+        if mask is None:
+            mask = self.coded(classes)
+            for number, datum in enumerate(self.data):
+                if (RESOURCE_TYPES, datum.type) in classes:
+                    mask |= 1 << number
+            for bit, asked in self.questions:
+                if asked in classes or (permit and asked is None):
+                    mask |= bit
+            self._classed[classes, permit] = mask
         return mask
 
-    def labelled(self, labels: Iterable[Label]) -> int:
+    def labelled(self, labels: frozenset[Label]) -> int:
         """The items that carry one of these labels, or one below it."""
         index = self._labels
         if index is None:
             index = self._labels = _index(upwards(datum.labels) for datum in self.data)
-        mask = 0
-        for label in labels:
-            mask |= index.get(label, 0)
+        return _any(index, labels)
+
+    def permitted_by_label(self, labels: frozenset[Label], highest: int | None) -> int:
+        """The items that a permit of these labels, and of confidentiality up to `highest`, reaches."""
+        key = (labels, highest, True)
+        mask = self._by_label.get(key)
+        if mask is None:
+            mask = self.labelled(labels)
+            if highest is not None:
+                mask |= self._ranked(lambda rank: 0 <= rank <= highest)
+            self._by_label[key] = mask
         return mask
 
-    def ranked(self, lowest: int, highest: int) -> int:
-        """The items whose confidentiality is stated and stands between two ranks (U is 0, V is 5)."""
-        mask = 0
-        for bit, rank in self._ranking():
-            if lowest <= rank <= highest:
-                mask |= bit
+    def denied_by_label(self, labels: frozenset[Label], lowest: int | None) -> int:
+        """The items that a deny of these labels, and of confidentiality from `lowest` on, reaches.
+
+        Among them what carries no label at all, and if it is about confidentiality what states none.
+        """
+        key = (labels, lowest, False)
+        mask = self._by_label.get(key)
+        if mask is None:
+            mask = self.labelled(labels)
+            if lowest is not None:
+                mask |= self._ranked(lambda rank: rank < 0 or rank >= lowest)
+            mask |= sum(1 << number for number, datum in enumerate(self.data) if not datum.labels)
+            self._by_label[key] = mask
         return mask
-
-    @property
-    def unranked(self) -> int:
-        """The items of which no confidentiality is stated."""
-        return sum(bit for bit, rank in self._ranking() if rank < 0)
-
-    @property
-    def unlabelled(self) -> int:
-        """The items that carry no label at all."""
-        return sum(1 << number for number, datum in enumerate(self.data) if not datum.labels)
 
     def dated(self, first: datetime | None, last: datetime | None, *, permit: bool) -> int:
         """The items from this period: for a permit wholly from it, for a deny touched by it or undated."""
@@ -188,10 +201,8 @@ class Matter:
                 mask |= 1 << number
         return mask
 
-    def _ranking(self) -> tuple[tuple[int, int], ...]:
-        if self._ranks is None:
-            self._ranks = tuple((1 << number, rank(datum.labels)) for number, datum in enumerate(self.data))
-        return self._ranks
+    def _ranked(self, fits: Callable[[int], bool]) -> int:
+        return sum(1 << number for number, datum in enumerate(self.data) if fits(rank(datum.labels)))
 
 
 def rank(labels: Iterable[Label]) -> int:
@@ -204,12 +215,12 @@ def ranks() -> Mapping[str, int]:
     return _RANKS
 
 
-@cache
+@lru_cache(maxsize=4096)
 def upwards(labels: frozenset[Label]) -> frozenset[Label]:
     """Labels and all that stand above them in v3-ActCode: what is SDV is also information sensitivity."""
     found = set(labels)
     for system, code in labels:
-        if system == ACT_CODE:
+        if system == ACT_CODE and known(ACT_CODE, code):
             found.update((ACT_CODE, general) for general in above(ACT_CODE, code))
     return frozenset(found)
 
@@ -220,6 +231,13 @@ def bits(mask: int) -> Iterator[int]:
         lowest = mask & -mask
         yield lowest.bit_length() - 1
         mask ^= lowest
+
+
+def _any(index: Mapping[Code, int], codes: Iterable[Code]) -> int:
+    mask = 0
+    for code in codes:
+        mask |= index.get(code, 0)
+    return mask
 
 
 def _index(sets: Iterable[frozenset[Code]]) -> dict[Code, int]:

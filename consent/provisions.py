@@ -29,7 +29,7 @@ class Query:
 
     source: the names of the party that discloses; none where that is not said. recipient: the names of the
     party that asks, none where nobody is named; widely: also of what it belongs to. purpose: None where it is
-    not said. places: the Locations it is at, None where unknown. known: whether `purpose` is in a system whose
+    not said. places: the Locations it is at, None if unknown. known: whether `purpose` is in a system whose
     hierarchy is held; others must be named outright.
     """
 

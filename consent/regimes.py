@@ -14,7 +14,8 @@ from typing import Any, Final, Literal
 from consent.elements import ELEMENTS
 from consent.items import SCHEMAS, ItemTable
 from consent.matter import Label
-from profiles.canonical import ACT_CODE, ACT_REASON, CONFIDENTIALITY
+from consent.sensitivity import label_named as label_of
+from profiles.canonical import ACT_REASON
 from profiles.document import Document, load, read_schema
 from profiles.outcome import Issue
 from profiles.terminology import known, purposes_below
@@ -164,11 +165,6 @@ def load_regime(path: Path, items: ItemTable, notices: Mapping[str, str]) -> Reg
             for rule in data.get("substitutions", ())
         ),
     )
-
-
-def label_of(code: str) -> Label | None:
-    """A label by its code alone, as policy files name it: of v3-Confidentiality, else of v3-ActCode."""
-    return next(((system, code) for system in (CONFIDENTIALITY, ACT_CODE) if known(system, code)), None)
 
 
 def _consent_rule(rule: Mapping[str, Any]) -> ConsentRule:

@@ -14,9 +14,8 @@ from hypothesis import settings
 import consent
 from consent import Facts, Matter, Party, Person
 from consent.labels import provenance
-from consent.regimes import label_of
 from consent.release import FORM_SAYS, new_consent
-from consent.sensitivity import settled
+from consent.sensitivity import label_named, settled
 
 DIRECTORY = "https://directory.example.org/Organization/"
 NAMES = {
@@ -99,7 +98,7 @@ def record(world: Mapping[str, Any]) -> Matter:
 
 def label(code: str) -> tuple[str, str]:
     """A label by its code alone, as policy files name it."""
-    found = label_of(code)
+    found = label_named(code)
     assert found, code
     return found
 
