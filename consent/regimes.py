@@ -14,7 +14,7 @@ from typing import Any, Final, Literal
 from consent.elements import ELEMENTS
 from consent.items import SCHEMAS, ItemTable
 from consent.matter import Label
-from consent.sensitivity import label_named as label_of
+from consent.sensitivity import label_named
 from profiles.canonical import ACT_REASON
 from profiles.document import Document, load, read_schema
 from profiles.outcome import Issue
@@ -141,7 +141,7 @@ def load_regime(path: Path, items: ItemTable, notices: Mapping[str, str]) -> Reg
         jurisdiction=data["jurisdiction"],
         kinds=_some(applies["kinds"]),
         about=_labels(applies.get("labels", "any")),
-        labels=tuple(label for code in data.get("labels", ()) if (label := label_of(code))),
+        labels=tuple(label for code in data.get("labels", ()) if (label := label_named(code))),
         rules=tuple(_consent_rule(rule) for rule in data["rules"]),
         closed=ClosedRule(**_cited(closed), answer=closed["answer"])
         if (closed := data.get("closed"))
@@ -198,7 +198,7 @@ def _some(value: str | Sequence[str]) -> frozenset[str] | None:
 def _labels(value: str | Sequence[str]) -> frozenset[Label] | None:
     if value == "any":
         return None
-    return frozenset(label for code in value if (label := label_of(code)))
+    return frozenset(label for code in value if (label := label_named(code)))
 
 
 def _unknown_terms(document: Document, items: ItemTable, notices: Mapping[str, str]) -> Iterator[Issue]:
@@ -246,5 +246,5 @@ def _unknown_labels(
     if labels == "any":
         return
     for number, label in enumerate(labels):
-        if label_of(label) is None:
+        if label_named(label) is None:
             yield document.issue((*place, number), "is not a security label this version knows")
