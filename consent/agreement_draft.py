@@ -20,6 +20,17 @@ def templates() -> tuple[str, ...]:
     return tuple(sorted(path.stem for path in TEMPLATES.glob("*.json")))
 
 
+def referral_types(template: str) -> tuple[str, ...]:
+    """The referral types that a template has clauses for. Raises ValueError for one that there is not."""
+    return tuple(dict.fromkeys(one["referralType"] for one in _template(template)["data"]))
+
+
+def _template(name: str) -> Mapping[str, Any]:
+    if name not in templates():
+        raise ValueError(f"There is no template {name}; there are {', '.join(templates())}.")
+    return agreement.read(TEMPLATES / f"{name}.json")
+
+
 @cache
 def answers_schema() -> dict[str, Any]:
     """The JSON Schema of complete answers."""
@@ -30,11 +41,10 @@ def draft(template: str, answers: Mapping[str, Any]) -> dict[str, Any]:
     """The draft of an agreement, unsigned.
 
     answers: of the shape of `answers_schema`, of a party at least `organization`, `name` and `keys`. Raises
-    ValueError for a template or a referral type that there is not.
+    ValueError for a template or a referral type that there is not, and where no referral type is chosen: an
+    agreement about every need is not one that anybody has thought through.
     """
-    if template not in templates():
-        raise ValueError(f"There is no template {template}; there are {', '.join(templates())}.")
-    document: dict[str, Any] = deepcopy(dict(agreement.read(TEMPLATES / f"{template}.json")))
+    document: dict[str, Any] = deepcopy(dict(_template(template)))
     document["id"] = answers["id"]
     document["title"] = answers.get("title", document["title"])
     document["period"] = {**document["period"], "start": answers["start"], "end": answers["end"]}
@@ -89,13 +99,13 @@ def _put_party(document: dict[str, Any], number: int, party: Mapping[str, Any]) 
 
 
 def _data(clauses: list[dict[str, Any]], wanted: list[str] | None) -> list[dict[str, Any]]:
-    if wanted is None or not clauses:
-        return clauses
     held = {clause["referralType"] for clause in clauses}
-    for one in wanted:
+    for one in wanted or ():
         if one not in held:
             raise ValueError(f"The template has no referral type {one}; it has {', '.join(sorted(held))}.")
-    return [clause for clause in clauses if clause["referralType"] in wanted]
+    if held and not wanted:
+        raise ValueError(f"referralTypes: choose those that it is for, of {', '.join(sorted(held))}.")
+    return [clause for clause in clauses if clause["referralType"] in (wanted or ())]
 
 
 def party_of_entry(entry: Mapping[str, Any]) -> dict[str, Any]:

@@ -35,6 +35,7 @@ class Statement:
     organization: str
     status: Status
     at: datetime
+    reason: str
     fault: str
 
 
@@ -85,7 +86,8 @@ def effective(document: Mapping[str, Any]) -> Status:
 def _checked(document: Mapping[str, Any], one: Mapping[str, Any]) -> Statement:
     keys = listed_keys(document, one["organization"]) or ()
     fault, _ = check_bytes(one["jws"], _content(document, one), keys, TYPE)
-    return Statement(one["organization"], one["status"], datetime.fromisoformat(one["at"]), fault)
+    at, reason = datetime.fromisoformat(one["at"]), one.get("reason", "")
+    return Statement(one["organization"], one["status"], at, reason, fault)
 
 
 def _content(document: Mapping[str, Any], one: Mapping[str, Any]) -> bytes:

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from datetime import timedelta
+from typing import Final
 
 from consent.agreement import Agreement
 from consent.course import Course
 from consent.decision import Obligation
+
+_INSTANT: Final = timedelta(microseconds=1)
+_UNSIGNED: Final = "is not signed by all its parties"
 
 
 def check_agreement(course: Course) -> None:
@@ -25,19 +30,17 @@ def check_agreement(course: Course) -> None:
     if course.view == "task":
         # A closed referral's Task holds nothing about the person, and a recipient must be able to learn
         # that it was closed also when the agreement has ended since.
-        course.note("agreement", "agreement-known", "The parties have an agreement.", held[0].reference)
+        signed = [one for one in held if one.signed]
+        if signed:
+            course.note("agreement", "agreement-known", "The parties have an agreement.", signed[0].reference)
+        else:
+            _deny(course, "agreement-unsigned", _UNSIGNED, held)
         return
     covering = held
     for code, words, fits in _agreement_tests(course):
         covering, before = [one for one in covering if fits(one)], covering
         if not covering:
-            course.deny(
-                "agreement",
-                code,
-                f"The agreement between {source} and {recipient} {words}.",
-                ["An agreement in force that covers this purpose and this type of referral."],
-                before[0].reference,
-            )
+            _deny(course, code, words, before)
             return
     clauses = [
         (one, clause) for one in covering for clause in one.clauses_for(facts.referral_type, course.view)
@@ -67,14 +70,32 @@ def check_agreement(course: Course) -> None:
         lambda gone: f"The agreement does not cover: {gone}.",
     )
     # A suspended agreement lets nothing go, but the wish for a consent that it states still counts:
-    # suspending one of two agreements must never let more go.
+    # suspending one of two agreements must never let more go. One that a newer version replaces has had its
+    # say.
     course.consent_required_by += [
-        one.reference for one in held if one.consent_required and one.status in ("active", "suspended")
+        one.reference
+        for one in held
+        if one.consent_required and one.status in ("active", "suspended") and not one.is_replaced(course.now)
     ]
     for one in covering:
         course.expires(one.ends)
+        course.expires(one.superseded - _INSTANT if one.superseded else None)
         for promise in one.prohibitions:
-            course.owe(Obligation(promise.code, promise.text, one.reference))
+            course.owe(Obligation(promise.code, promise.text, one.reference, promised=True))
+
+
+def _deny(course: Course, code: str, words: str, held: Sequence[Agreement]) -> None:
+    source, recipient = course.facts.source.organization, course.facts.recipient.organization
+    remedies = ["An agreement in force that covers this purpose and this type of referral."]
+    if code == "agreement-unsigned":
+        remedies = [f"Signatures under {one.reference}: {', '.join(one.unsigned)}." for one in held]
+    course.deny(
+        "agreement",
+        code,
+        f"The agreement between {source} and {recipient} {words}.",
+        remedies,
+        held[0].reference,
+    )
 
 
 def _agreement_tests(course: Course) -> tuple[tuple[str, str, Callable[[Agreement], bool]], ...]:
@@ -82,6 +103,8 @@ def _agreement_tests(course: Course) -> tuple[tuple[str, str, Callable[[Agreemen
     facts, now, view = course.facts, course.now, course.view
     return (
         ("agreement-not-active", "is not in force", lambda one: one.status == "active"),
+        ("agreement-unsigned", _UNSIGNED, lambda one: one.signed),
+        ("agreement-superseded", "was replaced by a newer version", lambda one: not one.is_replaced(now)),
         ("agreement-not-yet", "has not begun", lambda one: one.starts <= now),
         ("agreement-expired", "has ended", lambda one: now <= one.ends),
         (

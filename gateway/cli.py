@@ -13,6 +13,7 @@ import typer
 
 from gateway import (
     audit,
+    cli_agreement,
     cli_consent,
     cli_directory,
     cli_disclosures,
@@ -56,6 +57,7 @@ def demo(
 
 
 app.command("init")(cli_init.init)
+app.add_typer(cli_agreement.app, name="agreement")
 cli_consent.app.command("show")(cli_disclosures.show)
 app.add_typer(cli_consent.app, name="consent")
 app.add_typer(cli_directory.app, name="directory")

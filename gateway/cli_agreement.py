@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -71,7 +71,7 @@ def new(
             if entry:
                 given[role] = {**_party(entry), **given.get(role, {})}
         if not answers:
-            given = _ask(given)
+            given = _ask(given, agreement_draft.referral_types(template))
         name = answers.name if answers else "answers.json"
         checked = parse(msgspec.json.encode(given).decode(), agreement_draft.answers_schema(), name).data
         document = agreement_draft.draft(template, checked)
@@ -88,13 +88,12 @@ def sign(file: _File, key: _Key, party: _As) -> None:
         organization = _organization(document, party)
         signed = agreement_signing.sign(document, organization, _private_key(key))
         _replace(file, signed)
-        _say(f"Signed for {organization}.")
-        missing = [one.organization for one in agreement_signing.verify(signed) if one.state != "signed"]
-        _say(
-            f"Still to sign: {', '.join(missing)}."
-            if missing
-            else f"All have signed. It is {signed['status']}."
-        )
+        names = agreement_words.organization_names(signed)
+        missing = [
+            names[one.organization] for one in agreement_signing.verify(signed) if one.state != "signed"
+        ]
+        then = f"Still to sign: {', '.join(missing)}." if missing else f"It is {signed['status']}."
+        _say(f"Signed for {names[organization]}. {then}")
 
 
 @app.command()
@@ -102,19 +101,25 @@ def verify(file: _File) -> None:
     """Check every party's signature. Exit status 1 when one is missing or does not hold, and which."""
     with said():
         document = agreements.read(file)
-        found = agreement_signing.verify(document)
-        for one in found:
-            by = f" with key {one.thumbprint}" if one.thumbprint else ""
-            _say(f"{one.organization} {one.reason}{by}.")
-        stated = agreement_status.statements(document)
-        for said_by in stated:
-            holds = f", but its signature {said_by.fault}" if said_by.fault else ""
-            _say(f"{said_by.organization} says: {said_by.status} since {said_by.at.isoformat()}{holds}.")
-        held = agreements.of(document)
-        for line in agreement_words.standing(held, clock.now()):
-            _say(f"In force? {line}")
+        found, stated = agreement_signing.verify(document), agreement_status.statements(document)
+        told = [f"{one.organization}: {one.reason}{_key_of(one)}." for one in found]
+        told += [f"{one.organization}: {_stated(one)}" for one in stated]
+        told += [f"In force? {why}" for why in agreement_words.standing(agreements.of(document), clock.now())]
+        names = agreement_words.organization_names(document)
+        for line in told:
+            _say(consent.named(line, names))
     good = all(one.state == "signed" for one in found) and not any(one.fault for one in stated)
     raise typer.Exit(0 if good else 1)
+
+
+def _key_of(one: agreement_signing.Signature) -> str:
+    return f" (key {one.thumbprint})" if one.thumbprint else ""
+
+
+def _stated(one: agreement_status.Statement) -> str:
+    why = f", because: {one.reason}" if one.reason else ""
+    fault = f" Its signature {one.fault}." if one.fault else ""
+    return f"has stated {one.status} at {one.at.isoformat(timespec='seconds')}{why}.{fault}"
 
 
 @app.command()
@@ -160,7 +165,8 @@ def _state(file: Path, key: Path, party: str, status: agreement_status.Status, r
             document, organization, status, _private_key(key), clock.now(), reason
         )
         _replace(file, stated)
-        _say(f"Stated for {organization}: {status}. The agreement is {stated['status']}.")
+        name = agreement_words.organization_names(document)[organization]
+        _say(f"Stated for {name}: {status}. The agreement is {stated['status']}.")
         _say("Give this file to the other parties: each node goes by the copy in its own folder.")
 
 
@@ -207,11 +213,15 @@ def _replace(path: Path, document: Mapping[str, Any]) -> None:
     os.replace(beside, path)  # noqa: PTH105 - the same, with both names in sight
 
 
-def _ask(given: dict[str, Any]) -> dict[str, Any]:
+def _ask(given: dict[str, Any], referral_types: Sequence[str]) -> dict[str, Any]:
     out.print("Empty where a question has no answer yet. Every answer can be changed in the file.")
     asked: dict[str, Any] = {"id": typer.prompt("A short name for it, in letters, digits and dashes")}
     for role, what in (("source", "The agency that refers"), ("recipient", "The agency that is referred to")):
         asked[role] = _ask_party(what, given.get(role, {}))
+    if referral_types:
+        out.print(f"It can be for {', '.join(referral_types)}.")
+        chosen = typer.prompt("Which of these (with commas between)")
+        asked["referralTypes"] = [one.strip() for one in chosen.split(",") if one.strip()]
     asked["start"] = typer.prompt("First day (YYYY-MM-DD)")
     asked["end"] = typer.prompt("Last day (YYYY-MM-DD)")
     asked["request"] = {

@@ -103,7 +103,7 @@ def init(
     )
     anchor = write_anchor(folder / "practice-convener")
     publish_directory([folder, practice], anchor, issuer, entries, 1, clock.now())
-    content = agreement(names[-1], partner, now=clock.now())
+    content = agreement((names[-1], folder), (partner, practice), now=clock.now())
     write_agreement([folder, practice], content)
     shutil.copytree(_SAMPLES / system.value, folder / "sample")
     record = next(file.name for file in sorted((folder / "sample").glob("referral.*")))

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from importlib.resources import files
 from pathlib import Path
 from string import Template
 from typing import Any
@@ -13,6 +12,8 @@ from typing import Any
 import msgspec
 from joserfc.jwk import ECKey
 
+from consent.agreement_draft import draft
+from consent.agreement_signing import sign as sign_agreement
 from gateway import keys
 from gateway.directory import sign
 from gateway.store.vault import make_node_key
@@ -65,7 +66,7 @@ def write_node(folder: Path, plan: Plan) -> list[dict[str, Any]]:
     entries = []
     for one in plan.names:
         key = keys.generate()
-        keys.save(folder / "keys" / f"{one.id}.pem", key)
+        keys.save(_key_file(folder, one), key)
         entries.append(_entry(one, key))
     client = keys.generate()
     keys.save(folder / "keys" / f"{CLIENT}.pem", client)
@@ -106,27 +107,42 @@ def publish_directory(
         write_json(folder / "keys" / "anchor.pub.json", public)
 
 
-def agreement(source: Name, recipient: Name, *, now: datetime) -> dict[str, Any]:
+def agreement(source: tuple[Name, Path], recipient: tuple[Name, Path], *, now: datetime) -> dict[str, Any]:
     """An agreement by which `source` may refer people who need food to `recipient`, for a year.
 
-    The shipped template for minimal-data coordination, with these parties and in force.
+    The shipped template for minimal-data coordination, signed by both. source, recipient: the name and the
+    folder of the node that holds its key. Raises KeyFileError.
     """
-    template = files("consent") / "templates" / "minimal-data-coordination.json"
-    text = template.read_text(encoding="utf-8")
-    for one, role in ((source, "referral-source"), (recipient, "referral-recipient")):
-        placeholder = f"https://directory.example.org/Organization/{role}"
-        text = text.replace(f'"{placeholder}"', _quoted(one.organization))
-        text = text.replace(f"of the {role.replace('-', ' ')}", f"of {_quoted(one.name)[1:-1]}")
-    filled: dict[str, Any] = msgspec.json.decode(text)
-    return filled | {
-        "id": f"{source.id}-{recipient.id}",
-        "status": "active",
-        "period": {
+    signing = {one.organization: keys.load(_key_file(folder, one)) for one, folder in (source, recipient)}
+    content = draft(
+        "minimal-data-coordination",
+        {
+            "id": f"{source[0].id}-{recipient[0].id}",
+            "source": _party(source[0], signing),
+            "recipient": _party(recipient[0], signing),
+            "referralTypes": ["food-insecurity"],
             "start": (now - timedelta(days=1)).date().isoformat(),
             "end": (now + timedelta(days=365)).date().isoformat(),
             "zone": "America/New_York",
         },
+    )
+    for organization, key in signing.items():
+        content = sign_agreement(content, organization, key)
+    return content
+
+
+def _party(one: Name, signing: Mapping[str, ECKey]) -> dict[str, Any]:
+    return {
+        "organization": one.organization,
+        "name": one.name,
+        "keys": [signing[one.organization].thumbprint()],
+        "primary": {"name": "Intake desk", "email": f"intake@{one.id}.example"},
+        "backup": {"name": "Duty manager", "email": f"duty@{one.id}.example"},
     }
+
+
+def _key_file(folder: Path, one: Name) -> Path:
+    return folder / "keys" / f"{one.id}.pem"
 
 
 def write_agreement(folders: Sequence[Path], content: Mapping[str, Any]) -> None:

@@ -7,6 +7,7 @@ the start.
 from __future__ import annotations
 
 import logging
+import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -19,7 +20,8 @@ from joserfc.jwk import ECKey, JWKRegistry
 
 import consent
 import mappings
-from consent import Agreement, Policy
+from consent import Policy
+from consent.agreement_book import AgreementBook, Listing, listing
 from gateway import clock, keys, settings
 from gateway.authenticate import Registration
 from gateway.compiled import Compiled
@@ -33,6 +35,10 @@ from profiles.document import DocumentError
 from profiles.registry import Definitions, shipped
 
 log = logging.getLogger("waymeet.node")
+
+# A folder that takes longer than this (seconds) to look through takes at most one fiftieth of the time.
+_QUICK_LOOK = 0.02
+_LOOK_PART = 50
 
 # What a partner's node may do here, and asks for there: the SDOH-CC "Light" pattern, notifications included.
 PARTNER_SCOPES = (
@@ -75,8 +81,9 @@ class Node:
         self.policy: Policy = consent.load_policy(consent.SHIPPED, *own_rules)
         added = package_store.kept(settings.packages)
         self.definitions: Definitions = Definitions(added) if added else shipped()
-        self._agreements_seen = _all_changed(settings.agreements)
-        self.agreements: tuple[Agreement, ...] = _agreements(settings.agreements)
+        self.agreements = AgreementBook.read(settings.agreements)
+        self._agreements_seen: Listing = self.agreements.listing
+        self._look_again = 0.0
         self.mappings: Mapping[str, LocalMapping] = {
             name: mappings.load(mapping_path(settings, system.mapping))
             for name, system in settings.systems.items()
@@ -101,6 +108,7 @@ class Node:
         self.store = Store(settings.data, _node_key(settings.node_key), settings.tenant, now)
         self._directory_seen = _changed(settings.directory)
         self._directory = self._read_directory()
+        self._look_up_partners()
 
     @property
     def home(self) -> Identity:
@@ -122,17 +130,34 @@ class Node:
 
         Opens a unit of work, so it is never called within one: the worker calls it between two.
         """
-        directory, agreements = _changed(self.settings.directory), _all_changed(self.settings.agreements)
+        directory, agreements = _changed(self.settings.directory), self._agreement_files()
         if (directory, agreements) == (self._directory_seen, self._agreements_seen):
             return False
         self._directory_seen, self._agreements_seen = directory, agreements
         try:
             self._directory = self._read_directory()
-            self.agreements = _agreements(self.settings.agreements)
+            self.agreements = AgreementBook.read(self.settings.agreements, self.agreements)
         except (DirectoryError, DocumentError) as fault:
             log.error("what has changed is not used: %s", fault)
             return False
+        self._look_up_partners()
         return True
+
+    def _agreement_files(self) -> Listing:
+        """The agreement files as they are now; where there are very many, as they were a moment ago."""
+        began = time.monotonic()
+        if began < self._look_again:
+            return self._agreements_seen
+        found = listing(self.settings.agreements)
+        took = time.monotonic() - began
+        if took > _QUICK_LOOK:
+            self._look_again = began + _LOOK_PART * took
+        return found
+
+    def _look_up_partners(self) -> None:
+        """Verify now the signatures of all agreements that a decision can come to rest on."""
+        for organization in self.identities:
+            self.partners(organization)
 
     def is_known(self) -> bool:
         """Whether the directory holds the name that we send under, with this address and key.
@@ -161,14 +186,16 @@ class Node:
         return None if directory.expired(self.now()) else directory.entry(organization)
 
     def partners(self, organization: str) -> tuple[Entry, ...]:
-        """Those in the directory that have an active agreement with one of our identities."""
-        found = {
-            party: self.peer(party)
-            for agreement in self.agreements
-            if agreement.status == "active" and agreement.starts <= self.now() <= agreement.ends
-            for party in _others(agreement, organization)
-        }
-        return tuple(entry for _, entry in sorted(found.items()) if entry is not None)
+        """Those in the directory that have an agreement in force with one of our identities."""
+        directory, now = self.directory, self.now()
+        if directory.expired(now):
+            return ()
+        found = (
+            entry
+            for entry in directory.entries
+            if self.agreements.are_partners(organization, entry.organization, now)
+        )
+        return tuple(sorted(found, key=lambda entry: entry.organization))
 
     def registration(self, identity: Identity, client_id: str) -> Registration | None:
         """Who may ask for tokens under one of our names: partners, and at home our own systems."""
@@ -183,11 +210,8 @@ class Node:
                 purposes=frozenset(),
                 active=local.active,
             )
-        partner = next(
-            (entry for entry in self.partners(identity.organization) if entry.organization == client_id),
-            None,
-        )
-        if partner is None:
+        partner = self.peer(client_id)
+        if partner is None or not self.agreements.are_partners(identity.organization, client_id, self.now()):
             return None
         return Registration(
             client_id=client_id,
@@ -220,20 +244,6 @@ def opened(config: Path) -> Iterator[Node]:
         yield node
     finally:
         node.close()
-
-
-def _agreements(folder: Path) -> tuple[Agreement, ...]:
-    return tuple(consent.agreement.load(path) for path in sorted(folder.glob("*.json")))
-
-
-def _all_changed(folder: Path) -> tuple[tuple[str, int, int], ...]:
-    return tuple((path.name, *_changed(path)) for path in sorted(folder.glob("*.json")))
-
-
-def _others(agreement: Agreement, organization: str) -> frozenset[str]:
-    """The other parties of an agreement that one of our identities is a party to."""
-    parties = frozenset(member.organization for member in agreement.members)
-    return parties - {organization} if organization in parties else frozenset()
 
 
 def _node_key(path: Path) -> bytes:

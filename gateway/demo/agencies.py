@@ -108,8 +108,9 @@ def _agree(agencies: Mapping[str, Agency], names: Mapping[str, Name]) -> None:
     """Hospital and alias may refer to the pantry, and the alias to the hospital. Each party holds a copy."""
     home = {HOSPITAL: HOSPITAL, PANTRY: PANTRY, ALIAS: SHELTER}
     for source, recipient in ((HOSPITAL, PANTRY), (ALIAS, PANTRY), (ALIAS, HOSPITAL)):
-        content = agreement(names[source], names[recipient], now=clock.now())
-        write_agreement([agencies[home[source]].folder, agencies[home[recipient]].folder], content)
+        folders = [agencies[home[one]].folder for one in (source, recipient)]
+        parties = ((names[source], folders[0]), (names[recipient], folders[1]))
+        write_agreement(folders, agreement(*parties, now=clock.now()))
 
 
 def free_ports(count: int) -> list[int]:
