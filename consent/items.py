@@ -12,7 +12,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Final, Literal
 
-from consent.paths import Segment, Tree, build, parse, tree
+from consent.paths import Segment, Tree, build, is_object, parse, tree
 from profiles.canonical import DISCLOSURE_ITEM
 from profiles.document import Document, load, read_schema
 
@@ -80,34 +80,54 @@ class ItemTable:
 
     def present(self, resources: Mapping[str, Any]) -> frozenset[str]:
         """The items that a referral's resources hold: those from which something could be built."""
-        return frozenset(
-            code for code, item in self.entries.items() if build(source_of(item, resources), item.allowed)
-        )
+        sources = Sources(resources)
+        return frozenset(code for code, item in self.entries.items() if build(sources.of(item), item.allowed))
+
+
+class Sources:
+    """The resource that each item of one record is read from. A record is gone through once."""
+
+    __slots__ = ("_facts", "_resources")
+
+    def __init__(self, resources: Mapping[str, Any]) -> None:
+        self._resources = resources
+        self._facts: dict[str, Any] = {}
+        found = resources.get("Observation")
+        for observation in found if isinstance(found, list) else []:
+            codes = _stated(observation)
+            if codes and observation.get("status") not in _VOID and _MODIFIER not in observation:
+                for code in codes:
+                    self._facts.setdefault(code, observation)
+
+    def of(self, item: Item) -> Any:
+        """The resource; for an Observation the first valid one with the item's code."""
+        if item.resource == "Observation":
+            return self._facts.get(item.code)
+        return self._resources.get(item.resource)
 
 
 def source_of(item: Item, resources: Mapping[str, Any]) -> Any:
-    """The resource that an item is read from; for an Observation the first valid one with its code."""
-    if item.resource != "Observation":
-        return resources.get(item.resource)
-    found = resources.get("Observation")
-    for observation in found if isinstance(found, list) else []:
-        if is_about(observation, item.code) and _stands(observation):
-            return observation
-    return None
-
-
-def _stands(observation: Mapping[str, Any]) -> bool:
-    return observation.get("status") not in _VOID and _MODIFIER not in observation
+    """The resource that one item is read from; for an Observation the first valid one with its code."""
+    return Sources(resources).of(item)
 
 
 def is_about(observation: Any, code: str) -> bool:
     """Whether an Observation states this disclosure item."""
-    concept = observation.get("code") if isinstance(observation, Mapping) else None
-    found = concept.get("coding") if isinstance(concept, Mapping) else None
-    return any(
-        isinstance(coding, Mapping) and coding.get("system") == DISCLOSURE_ITEM and coding.get("code") == code
-        for coding in (found if isinstance(found, list) else [])
-    )
+    return code in _stated(observation)
+
+
+def _stated(observation: Any) -> list[str]:
+    """The disclosure items that a thing states, if it is an Observation that states any."""
+    concept = observation.get("code") if is_object(observation) else None
+    found = concept.get("coding") if is_object(concept) else None
+    if not isinstance(found, list):
+        return []
+    codes = [
+        coding.get("code")
+        for coding in found
+        if is_object(coding) and coding.get("system") == DISCLOSURE_ITEM
+    ]
+    return [code for code in codes if isinstance(code, str)]
 
 
 @cache

@@ -15,7 +15,7 @@ from uuid import NAMESPACE_OID, uuid5
 from consent.decision import Decision
 from consent.excerpt import NAME as EXCERPT
 from consent.excerpt import release_excerpt
-from consent.items import Item, ItemTable, source_of
+from consent.items import Item, ItemTable, Sources
 from consent.labels import outward
 from consent.paths import build
 from consent.policy import Policy
@@ -57,10 +57,11 @@ def minimise(
     to be served.
     """
     items, table = decision.items, policy.items
-    withheld = tuple(_withheld(resources, table, items - decision.substitutes.keys()))
+    sources = Sources(resources)
+    withheld = tuple(_withheld(resources, sources, table, items - decision.substitutes.keys()))
     if not decision.permit or decision.view == "task":
         return Disclosure({}, withheld)
-    made = _Source(resources, table, items, decision.substitutes)
+    made = _Going(resources, sources, table, items, decision.substitutes)
     served = {"ServiceRequest": _service_request(made, ids)}
     if decision.view == "dossier":
         served["Patient"] = _patient(made, ids["Patient"])
@@ -74,7 +75,7 @@ def minimise(
 
 
 @dataclass(frozen=True, slots=True)
-class _Source:
+class _Going:
     """What is built from: the record for the permitted items, and in place of it the substitute of an item.
 
     A substitute is the FHIR element that its item names: an Address for `address`; for a fact the value of
@@ -82,6 +83,7 @@ class _Source:
     """
 
     resources: Mapping[str, Any]
+    sources: Sources
     table: ItemTable
     items: frozenset[str]
     substitutes: Mapping[str, Mapping[str, Any]]
@@ -104,10 +106,11 @@ class _Source:
 
     def fact(self, item: Item) -> dict[str, Any]:
         """The value of one fact; empty where there is none."""
-        return build(self.substitutes.get(item.code, source_of(item, self.resources)), item.allowed)
+        instead = item.code in self.substitutes
+        return build(self.substitutes[item.code] if instead else self.sources.of(item), item.allowed)
 
 
-def _service_request(made: _Source, ids: Mapping[str, str]) -> dict[str, Any]:
+def _service_request(made: _Going, ids: Mapping[str, str]) -> dict[str, Any]:
     """The request: the same in offer and dossier, and never naming a person."""
     return {
         "resourceType": "ServiceRequest",
@@ -120,7 +123,7 @@ def _service_request(made: _Source, ids: Mapping[str, str]) -> dict[str, Any]:
     }
 
 
-def _patient(made: _Source, patient_id: str) -> dict[str, Any]:
+def _patient(made: _Going, patient_id: str) -> dict[str, Any]:
     """The person by our minimal profile (a valid US Core Patient whatever is withheld)."""
     built = made.whole("Patient", "person")
     own = {
@@ -159,7 +162,9 @@ def _meta(*profiles: str) -> dict[str, Any]:
     return {"profile": list(profiles), **security} if profiles else security
 
 
-def _withheld(resources: Mapping[str, Any], table: ItemTable, items: frozenset[str]) -> Iterator[str]:
+def _withheld(
+    resources: Mapping[str, Any], sources: Sources, table: ItemTable, items: frozenset[str]
+) -> Iterator[str]:
     """The paths that hold something and do not go: those of items, then whole elements no item knows.
 
     Names come from the item table; an element that it does not know is only counted in as `(other)`, since
@@ -168,7 +173,9 @@ def _withheld(resources: Mapping[str, Any], table: ItemTable, items: frozenset[s
     for code, item in table.entries.items():
         if code in items:
             continue
-        source = source_of(item, resources)
+        source = sources.of(item)
+        if source is None:
+            continue
         place = f"Observation/{code}" if item.resource == "Observation" else item.resource
         if build(source, item.allowed):
             yield from (f"{place}.{path}" for path in item.texts)

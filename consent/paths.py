@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any
+from typing import Any, TypeGuard
 
 _PICK = re.compile(r"\[(?P<key>[A-Za-z]+)(?P<sign>!?=)(?P<values>[^\]]+)\]")
 _SEGMENT = re.compile(
@@ -77,7 +77,7 @@ def build(source: Any, allowed: Tree) -> dict[str, Any]:
     that come out without a value are left out.
     """
     built: dict[str, Any] = {}
-    if not isinstance(source, Mapping):
+    if not is_object(source):
         return built
     for segment, below in allowed.items():
         value = source.get(segment.name)
@@ -94,6 +94,11 @@ def build(source: Any, allowed: Tree) -> dict[str, Any]:
             if made is not None:
                 built[segment.name] = made
     return built
+
+
+def is_object(value: Any) -> TypeGuard[Mapping[str, Any]]:
+    """Whether a value is a JSON object. Nearly every one is a dict, and that is quickly seen."""
+    return type(value) is dict or isinstance(value, Mapping)
 
 
 def _entry(value: Any, segment: Segment, below: Tree) -> Any:
@@ -113,7 +118,7 @@ def _chosen(entries: list[Any], segment: Segment) -> list[Any]:
 
 def _fits(entry: Any, segment: Segment) -> bool:
     return not segment.picks or (
-        isinstance(entry, Mapping)
+        is_object(entry)
         and all((entry.get(pick.key, _ABSENT) in pick.values) is pick.fits for pick in segment.picks)
     )
 

@@ -322,8 +322,12 @@ def test_a_substitute_is_served_in_place_of_whatever_the_record_has(own: list[An
 
 
 def test_a_substitute_that_says_nothing_leaves_nothing_and_never_the_records_own() -> None:
-    instead = replace(decision(items=OFFER | PERSON | {"address"}), substitutes={"address": {"x": "y"}})
-    assert "address" not in consent.minimise(RECORD, instead, POLICY, IDS).resources["Patient"]
+    for empty in ({}, {"x": "y"}):
+        given = {"address": empty, "diet": empty}
+        instead = replace(decision(items=OFFER | PERSON | {"address"}), substitutes=given)
+        made = consent.minimise(RECORD, instead, POLICY, IDS).resources
+        assert "address" not in made["Patient"]
+        assert "Observation/diet" not in made
 
 
 def test_a_fact_too_can_have_a_substitute_and_only_if_it_may_go() -> None:
