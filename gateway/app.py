@@ -1,6 +1,6 @@
 """The node's web face under one of its names: addresses, and which step of the exchange each one calls.
 
-Partners meet the FHIR addresses; the agency's own systems meet `/records` and `POST /fhir/Consent`. Those two
+Partners meet the FHIR addresses; the agency's own systems meet `/records` and `POST /fhir/Consent`. Those
 and `$validate` an alias does not have. Every handler takes the raw request and answers a finished response.
 """
 
@@ -16,6 +16,7 @@ from starlette.background import BackgroundTask
 from starlette.concurrency import run_in_threadpool
 
 from gateway import (
+    consent_intake,
     fhir_json,
     health,
     notification,
@@ -79,6 +80,7 @@ def create_app(node: Node, identity: Identity) -> Guard:
     route("GET", "/fhir/Subscription/{id}", face.read_subscription)
     route("POST", notify.NOTIFICATIONS, face.take_notification)
     if not identity.alias:
+        route("POST", "/records/consent", face.hand_in_consent)
         route("POST", "/records/{system}", face.hand_in)
         route("POST", "/fhir/Consent", face.record_consent)
         # Which packages are held could tell which agency an alias stands for.
@@ -258,18 +260,25 @@ class _Face:
         statuses = {result["status"] for result in results}
         return json_response({"results": results}, statuses.pop() if len(statuses) == 1 else 207)
 
+    async def hand_in_consent(self, request: Request) -> Response:
+        """A consent of one of the agency's people, or its withdrawal, in plain answers or FHIR."""
+        ask = self._keeper_of_consents(request)
+        body, key = await request.body(), idempotency_key(request)
+        taken = await run_in_threadpool(consent_intake.hand_in, self._node, ask, body, key)
+        answer = {
+            "consent": taken.consent,
+            "state": taken.state,
+            "taken_at": taken.taken_at,
+            "cancelled": taken.cancelled,
+            "results": [_result(number, one) for number, one in enumerate(taken.results, start=1)],
+        }
+        return json_response(answer, 201 if taken.state == "active" else 200)
+
     async def record_consent(self, request: Request) -> Response:
         """A Consent of one of the agency's people."""
-        caller = self._caller(request)
-        if caller.organization is not None:
-            raise not_found()
-        if not scopes.grants(caller.scopes, "Consent", "c"):
-            raise insufficient_scope("Consent", "c")
-        require_json(request)
+        ask = self._keeper_of_consents(request)
         resource = fhir_json.resource(await request.body(), "Consent")
-        consent_id, receipts = await run_in_threadpool(
-            permission.record_consent, self._node, self._ask(request, caller.client_id), resource
-        )
+        consent_id, receipts = await run_in_threadpool(permission.record_consent, self._node, ask, resource)
         results = [_result(number, one) for number, one in enumerate(receipts, start=1)]
         return json_response({"consent": consent_id, "results": results}, 201)
 
@@ -298,6 +307,19 @@ class _Face:
         if caller.organization is None:
             raise not_found()
         return self._ask(request, caller.organization)
+
+    def _keeper_of_consents(self, request: Request) -> Ask:
+        """One of the agency's own systems that may hand in consents. Raises Refused 401, 403, 415, 404.
+
+        To take a consent back takes no other scope: who may widen what is shared may always narrow it.
+        """
+        caller = self._caller(request)
+        if caller.organization is not None:
+            raise not_found()
+        if not scopes.grants(caller.scopes, "Consent", "c"):
+            raise insufficient_scope("Consent", "c")
+        require_json(request)
+        return self._ask(request, caller.client_id)
 
     def _peer(self, ask: Ask) -> Entry:
         """Where the directory says that this partner is. Raises the one 404."""
