@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import runpy
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from profiles.document import DocumentError
 from profiles.registry import shipped as definitions
 from profiles.value_sets import value_set
 
+ROOT = Path(__file__).parents[2]
 FILES = sorted((SHIPPED / "minimum").glob("*.yaml"))
 SETS = {path.stem: load_minimum(path, shipped()) for path in FILES}
 each_set = pytest.mark.parametrize("one", SETS.values(), ids=SETS)
@@ -146,6 +148,12 @@ def test_refusing_the_alias_does_not_bring_out_the_name() -> None:
         if "alias" in {entry.item for entry in one.dossier}:
             assert "given-name" not in one.needed("dossier", held, held - {"alias"})
             assert "given-name" in one.needed("dossier", held - {"alias"}, held - {"alias"})
+
+
+def test_the_page_about_the_sets_is_what_they_say() -> None:
+    page = (ROOT / "docs/reference/minimum-sets.md").read_text(encoding="utf-8")
+    drawn = runpy.run_path(str(ROOT / "scripts/minimum_pages.py"))["page"]()
+    assert page == drawn, "run: python scripts/minimum_pages.py > docs/reference/minimum-sets.md"
 
 
 def test_a_set_can_be_for_several_kinds_of_need(tmp_path: Path) -> None:
