@@ -1,4 +1,4 @@
-"""Every decision is recorded with the consent epoch it was made at, and nothing older outlives a withdrawal."""
+"""A decision is recorded with the consent epoch it was made at; nothing older outlives a withdrawal."""
 
 from __future__ import annotations
 

@@ -101,7 +101,7 @@ def test_a_law_that_nobody_wrote_down_stops_the_start(hospital: Node, tmp_path: 
     config = hospital.settings.path
     text = config.read_text("utf-8")
     config.write_text(f"{text}\nretention:\n  consent_days: {{vawwa: 30}}\n", "utf-8")
-    with pytest.raises(DocumentError, match=r"node\.yaml.*retention\.consent_days\.vawwa: there is no such law"):
+    with pytest.raises(DocumentError, match=r"retention\.consent_days\.vawwa: there is no such law"):
         Node(settings.read(config))
 
 
@@ -257,7 +257,7 @@ def test_a_consent_that_only_refused_is_not_what_a_disclosure_rested_on(hospital
     ask, _, task_id = offered(hospital)
     refusal = another_consent(hospital, items=["diet"])
     (permit,) = refusal["provision"].pop("provision")
-    refusal["provision"]["code"] = permit["code"]  # a root deny that permits nothing: a refusal of these items
+    refusal["provision"]["code"] = permit["code"]  # a root deny that permits nothing refuses these items
     refused, _ = permission.record_consent(hospital, ask, refusal)
     disclose(hospital, task_id)
 
@@ -294,7 +294,7 @@ def test_only_the_last_years_are_listed_when_asked_so(hospital: Node) -> None:
 
 
 def test_the_accounting_ends_with_its_own_retention_and_the_person_is_forgotten(hospital: Node) -> None:
-    ask, referral_id, task_id = offered(hospital)
+    ask, _, task_id = offered(hospital)
     disclose(hospital, task_id)
     withdraw(hospital, ask, the_consent(hospital))
     with hospital.store.work() as work:
@@ -319,7 +319,7 @@ def test_the_accounting_ends_with_its_own_retention_and_the_person_is_forgotten(
 
 
 def test_a_copy_of_the_database_tells_nobody_whom_a_disclosure_was_about(hospital: Node) -> None:
-    """The accounting names the person by a key: with it gone, the rows that a backup still has name nobody."""
+    """The accounting names the person by a key: with it gone, the rows in a backup name nobody."""
     _, _, task_id = offered(hospital)
     disclose(hospital, task_id)
     with closing(sqlite3.connect(hospital.settings.data / "node.db")) as copy:
