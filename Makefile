@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all check bench clean
+.PHONY: help demo test test-all peers-leap check bench clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -17,6 +17,9 @@ test: $(VENV)/.development  ## the fast tests
 
 test-all: $(VENV)/.development $(VENV)/.peers  ## the slow suites as well: faults, peers
 	$(BIN)/pytest -m slow
+
+peers-leap: $(VENV)/.development  ## our consent engine beside LEAP's (LEAP=its checkout), 10,000 cases
+	@cd tests/peers && LEAP="$(abspath $(LEAP))" ../../$(BIN)/python -m leap
 
 check: $(VENV)/.development  ## style, types, layers
 	$(BIN)/ruff check .
