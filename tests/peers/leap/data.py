@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any, Final
@@ -11,6 +11,7 @@ from leap.vocabulary import ACT_CODE, CONFIDENTIALITY, LABELLED, LEVELS
 
 Code = tuple[str, str]
 _DATES: Final = ("effectiveDateTime", "onsetDateTime", "authoredOn", "performedDateTime")
+REFERRING: Final = ("derivedFrom", "reasonReference")
 _INSTANT: Final = timedelta(microseconds=1)
 
 
@@ -19,7 +20,7 @@ class Entry:
     """One resource of the content.
 
     level: the highest confidentiality that it states, -1 where none. by_code: sensitivities that follow from
-    its codes. person: whom it is about.
+    its codes. person: whom it is about. refers: what it refers to; referred_by: what refers to it.
     """
 
     name: str
@@ -31,6 +32,8 @@ class Entry:
     authors: frozenset[str]
     by_code: frozenset[Code]
     person: str
+    refers: frozenset[str]
+    referred_by: frozenset[str] = frozenset()
 
     def with_labels_from_codes(self) -> Entry:
         """As a labelling service would label it."""
@@ -42,8 +45,16 @@ class Entry:
         return replace(self, level=max(self.level, LEVELS.index("R"))) if sensitive else self
 
 
-def entry(resource: Mapping[str, Any]) -> Entry:
-    """Read one of the generator's resources."""
+def entries(resources: Iterable[Mapping[str, Any]]) -> list[Entry]:
+    """Read the resources of one case, with what refers to what."""
+    found = [_entry(each) for each in resources]
+    return [
+        replace(one, referred_by=frozenset(each.name for each in found if one.name in each.refers))
+        for one in found
+    ]
+
+
+def _entry(resource: Mapping[str, Any]) -> Entry:
     named = resource.get("code") or resource["medicationCodeableConcept"]
     labels = frozenset(
         (each["system"], each["code"]) for each in resource.get("meta", {}).get("security", ())
@@ -68,6 +79,9 @@ def entry(resource: Mapping[str, Any]) -> Entry:
             if (code := (each["system"], each["code"])) in LABELLED
         ),
         person=resource["subject"]["reference"],
+        refers=frozenset(
+            each["reference"] for name in REFERRING if name in resource for each in resource[name]
+        ),
     )
 
 

@@ -152,6 +152,8 @@ class _Maker:
             kind = self.luck.choice(CLASSES)
             about = f"{person}-other" if self._chance(0.006) else person
             made.append(self._entry(kind, f"{number + 1}", about))
+            if number and self._chance(0.3):
+                self._refer(made[-1], self.luck.choice(made[:-1]))
         return made
 
     def _entry(self, kind: str, name: str, person: str) -> JSON:
@@ -177,6 +179,12 @@ class _Maker:
             found |= {"status": "completed", "code": named, "performer": [{"actor": author}]}
             found |= {"performedDateTime": when} if when else {}
         return found
+
+    def _refer(self, one: JSON, other: JSON) -> None:
+        """Let a resource of the content refer to another."""
+        name = {"Observation": "derivedFrom", "Condition": ""}.get(one["resourceType"], "reasonReference")
+        if name:
+            one[name] = [{"reference": f"{other['resourceType']}/{other['id']}"}]
 
     def _labels(self) -> list[JSON]:
         found = []
@@ -282,7 +290,8 @@ class _Maker:
         if self._chance(0.3):
             return {"meaning": "authoredby", "reference": {"reference": self.luck.choice(ASKING)}}
         one = self.luck.choice(entries)
-        return {"meaning": "instance", "reference": {"reference": f"{one['resourceType']}/{one['id']}"}}
+        meaning = self._weighted({"instance": 5, "related": 3, "dependents": 2})
+        return {"meaning": meaning, "reference": {"reference": f"{one['resourceType']}/{one['id']}"}}
 
     def _period(self) -> JSON:
         """Mostly around now; some over, some not begun, some whose last day is today."""

@@ -62,9 +62,18 @@ def with_actions(provision: JSON) -> JSON:
 
 
 def meant(data: JSON, one: Entry) -> bool:
-    """Whether R4's provision.data names the resource, or its author."""
-    name = data["reference"]["reference"]
-    return name in one.authors if data["meaning"] == "authoredby" else name == one.name
+    """Whether R4's provision.data means the resource (value set consent-data-meaning).
+
+    What PCF calls related refers to the resource that is named; in R4 that one refers to it. Here both do.
+    """
+    meaning, name = data["meaning"], data["reference"]["reference"]
+    if meaning == "authoredby":
+        return name in one.authors
+    return (
+        name == one.name
+        or (meaning != "instance" and name in one.refers)
+        or (meaning == "related" and name in one.referred_by)
+    )
 
 
 def dated(period: JSON, kind: str, one: Entry) -> bool:

@@ -19,7 +19,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
-from leap.data import Entry, entry, first, last, sensitivities
+from leap.data import Entry, entries, first, last, sensitivities
 from leap.generator import Case
 from leap.vocabulary import BELOW, CONFIDENTIALITY, LABEL_PARENTS, LEVELS, MEMBERS, RESOURCE_TYPES
 
@@ -33,8 +33,8 @@ def forbidden(case: Case) -> dict[str, str]:
         return dict(item for found in each for item in found.items())
     trees = [one["provision"] for one in case.consents if _counts(one, case)]
     found = {}
-    for resource in case.entries:
-        one = entry(resource).with_labels_from_codes().with_sensitive_restricted()
+    for each in entries(case.entries):
+        one = each.with_labels_from_codes().with_sensitive_restricted()
         if one.person != case.patient:
             found[one.name] = "it is about somebody else"
         elif any(_denied(tree, case, one, at_root=True) for tree in trees):
@@ -117,7 +117,7 @@ def _about(provision: Provision, one: Entry, *, permit: bool) -> bool:
             or one.type in [each["code"] for each in provision["class"] if each["system"] == RESOURCE_TYPES]
         )
         and ("code" not in provision or any(_coded(each, one) for each in provision["code"]))
-        and ("data" not in provision or any(_named(each, one) for each in provision["data"]))
+        and ("data" not in provision or any(_named(each, one, permit=permit) for each in provision["data"]))
         and ("dataPeriod" not in provision or _dated(provision["dataPeriod"], one))
     )
 
@@ -140,9 +140,16 @@ def _coded(concept: Mapping[str, Any], one: Entry) -> bool:
     return any((each["system"], each["code"]) in one.codes for each in concept.get("coding", ()))
 
 
-def _named(data: Mapping[str, Any], one: Entry) -> bool:
-    reference = data["reference"]["reference"]
-    return reference in one.authors if data["meaning"] == "authoredby" else reference == one.name
+def _named(data: Mapping[str, Any], one: Entry, *, permit: bool) -> bool:
+    """R4's value set says one thing of "related" and PCF's examples another. A permit may mean both; a deny
+    means for sure no more than the resource itself.
+    """
+    meaning, reference = data["meaning"], data["reference"]["reference"]
+    if meaning == "authoredby":
+        return reference in one.authors
+    wider = one.refers | (one.referred_by if meaning == "related" else frozenset())
+    sure = meaning == "dependents" or permit
+    return reference == one.name or (meaning != "instance" and sure and reference in wider)
 
 
 def _dated(period: Mapping[str, str], one: Entry) -> bool:

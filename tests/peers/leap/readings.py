@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from typing import Final
 
 from leap.covering import ANYTHING, covers, limits
-from leap.data import Entry, entry, first, last
+from leap.data import Entry, entries, first, last
 from leap.generator import Case
 from leap.parts import (
     JSON,
@@ -51,7 +51,7 @@ class Reader:
     def __init__(self, case: Case, ours: Iterable[str]) -> None:
         self.case = case
         self.ours = frozenset(ours)
-        self.entries = [self.labelled_as_read(entry(each)) for each in case.entries]
+        self.entries = [self.labelled_as_read(each) for each in entries(case.entries)]
         if "decision-of-what-is-sent" in self.ours:
             asked = next((code for _, code in case.classes), "")
             self.entries.append(replace(self.entries[0], name=ANYTHING, type=asked))
