@@ -60,3 +60,15 @@ class Decision:
     code: str
     until: datetime | None = None
     substitutes: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+    def shows(self, name: str) -> bool:
+        """Whether what stands under this name in the content can be read at all (`Observation/diet`).
+
+        Known before anything is built, so that a refusal takes the same work whatever the record holds.
+        """
+        if not self.permit or name == "Task":
+            return self.permit
+        kind, _, fact = name.partition("/")
+        if self.view != "dossier":
+            return self.view == "offer" and name == "ServiceRequest"
+        return kind in ("ServiceRequest", "Patient", "DocumentReference") or fact in self.items

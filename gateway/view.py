@@ -8,8 +8,7 @@ from typing import Any
 
 import consent
 from consent import Decision
-from gateway import fhir_json
-from gateway.errors import not_found
+from gateway import decoy, fhir_json
 from gateway.judge import Judged
 from gateway.node import Node
 from gateway.recording import Ask
@@ -29,24 +28,28 @@ class View:
     withheld: tuple[str, ...]  # paths, never values
 
 
-def find(work: Work, ask: Ask, resource_type: str, resource_id: str) -> tuple[Referral, Task, str]:
-    """What stands at an address, and its name in the content. Raises the one 404 to all but its owner."""
+def find(
+    node: Node, work: Work, ask: Ask, resource_type: str, resource_id: str
+) -> tuple[Referral, Task, str]:
+    """What stands at an address, and its name in the content.
+
+    Raises the one 404 to all but its owner, after the same look-ups and the same work as for what is there.
+    """
     pointed = (
         (resource_id, "Task")
         if resource_type == "Task"
-        else tasks.pointed_at(work, resource_type, resource_id)
+        else tasks.pointed_at(work, resource_type, resource_id) or ("", "")
     )
-    task = tasks.get(work, pointed[0]) if pointed else None
-    found = referrals.get(work, task.referral_id) if task else None
+    task = tasks.get(work, pointed[0])
+    found = referrals.get(work, task.referral_id if task else "")
     if (
-        pointed is None
-        or task is None
+        task is None
         or found is None
         or task.status == "draft"
         or task.owner != ask.agent
         or found.organization != ask.identity.organization
     ):
-        raise not_found()
+        raise decoy.refusal(node, work, ask)
     return found, task, pointed[1]
 
 

@@ -48,6 +48,11 @@ def get(work: Work, owner_id: str, name: str) -> dict[str, Any] | None:
     return found
 
 
+def holds(work: Work, owner_id: str, name: str) -> bool:
+    """Whether there is such a piece of content, unopened."""
+    return work.run(_GET, owner=owner_id, named=name).scalar() is not None
+
+
 def forget(work: Work, owner_id: str) -> None:
     """Delete what the owner's destroyed key had sealed, and the digests that could recognise the record."""
     for statement in _FORGET:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 from uuid import uuid4
@@ -25,6 +25,30 @@ class Task:
     authored_on: str
     last_modified: str
     detail: Mapping[str, Any]
+
+
+class _Sealed(Mapping[str, Any]):
+    """What a recipient wrote, opened when it is first looked at: a Task that is refused is never opened."""
+
+    def __init__(self, work: Work, owner_id: str, name: str, sealed: bytes) -> None:
+        self._opened: Mapping[str, Any] | None = None
+        self._work = work
+        self._at = owner_id, name, sealed
+
+    def _values(self) -> Mapping[str, Any]:
+        if self._opened is None:
+            self._opened = self._work.unseal(*self._at)
+        assert self._opened is not None
+        return self._opened
+
+    def __getitem__(self, name: str) -> Any:
+        return self._values()[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._values())
+
+    def __len__(self) -> int:
+        return len(self._values())
 
 
 _ALL = select(task).where(task.c.tenant == bindparam("at_tenant"))
@@ -138,7 +162,7 @@ def change(work: Work, current: Task, status: str, detail: Mapping[str, Any]) ->
         status=status,
         version=changed.version,
         last_modified=changed.last_modified,
-        sealed=work.vault.seal(current.referral_id, f"task/{current.id}", detail) if detail else None,
+        sealed=work.vault.seal(current.referral_id, f"task/{current.id}", dict(detail)) if detail else None,
     )
     return changed
 
@@ -167,5 +191,5 @@ def _task(work: Work, row: Row[Any]) -> Task:
         version=row.version,
         authored_on=row.authored_on,
         last_modified=row.last_modified,
-        detail=work.unseal(row.referral_id, f"task/{row.id}", sealed) if sealed is not None else {},
+        detail=_Sealed(work, row.referral_id, f"task/{row.id}", sealed) if sealed is not None else {},
     )
