@@ -26,6 +26,7 @@ from hospital_world import make_hospital, offered
 from gateway import compiled, consenting, notify, permission, settings
 from gateway.errors import Refused
 from gateway.exchange import Exchange
+from gateway.judge import Denied
 from gateway.node import Node
 from gateway.store import consents, disclosures, persons, referrals, subscriptions, tasks
 from gateway.store.work import Work
@@ -242,19 +243,26 @@ def test_after_a_restart_it_is_compiled_once(
 
 
 def test_a_withdrawal_by_another_process_is_seen_by_the_next_decision(hospital: Node) -> None:
-    """The other has a connection and a memory of its own, as `waymeet revoke` beside a running node."""
-    ask, _, task_id = offered(hospital)
+    """The other has a connection and a memory of its own, as `waymeet revoke` beside a running node.
+
+    It withdraws and goes no further here: no Task is cancelled that would close the referral to readers.
+    """
+    _, _, task_id = offered(hospital)
     request = request_of(hospital, task_id)
     read(hospital, "ServiceRequest", request)
     assert hospital.compiled._kept, "this process holds the consent compiled, as active"
 
+    consent_id = the_consent(hospital)
     other = Node(settings.read(hospital.settings.path), hospital.now)
-    withdraw(other, ask, the_consent(other))
+    with other.store.work() as work:
+        held = consents.get(work, consent_id)
+        assert held is not None
+        consents.deactivate(work, held)
     other.close()
 
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(Denied) as denied:
         read(hospital, "ServiceRequest", request)
-    assert refused.value.status == 404
+    assert (denied.value.status, denied.value.decision.code) == (404, "consent-revoked")
 
 
 def test_a_compiled_consent_is_only_used_for_the_state_it_was_made_of(hospital: Node) -> None:

@@ -255,7 +255,7 @@ def test_a_read_that_showed_nothing_of_the_person_is_no_disclosure(hospital: Nod
 
 def test_a_consent_that_only_refused_is_not_what_a_disclosure_rested_on(hospital: Node) -> None:
     ask, _, task_id = offered(hospital)
-    refusal = another_consent(hospital, items=["diet"])
+    refusal = another_consent(hospital, items=["language"])
     (permit,) = refusal["provision"].pop("provision")
     refusal["provision"]["code"] = permit["code"]  # a root deny that permits nothing refuses these items
     refused, _ = permission.record_consent(hospital, ask, refusal)
