@@ -56,7 +56,7 @@ def state(
     said = {"organization": organization, "status": status, "at": at.isoformat()}
     if reason:
         said["reason"] = reason
-    token = sign_bytes(_content(document, said), key, TYPE)
+    token = sign_bytes(statement_bytes(document, said), key, TYPE)
     stated = {**document, "statements": [*document.get("statements", ()), {**said, "jws": token}]}
     return {**stated, "status": effective({**stated, "status": "active"})}
 
@@ -85,12 +85,13 @@ def effective(document: Mapping[str, Any]) -> Status:
 
 def _checked(document: Mapping[str, Any], one: Mapping[str, Any]) -> Statement:
     keys = listed_keys(document, one["organization"]) or ()
-    fault, _ = check_bytes(one["jws"], _content(document, one), keys, TYPE)
+    fault, _ = check_bytes(one["jws"], statement_bytes(document, one), keys, TYPE)
     at, reason = datetime.fromisoformat(one["at"]), one.get("reason", "")
     return Statement(one["organization"], one["status"], at, reason, fault)
 
 
-def _content(document: Mapping[str, Any], one: Mapping[str, Any]) -> bytes:
+def statement_bytes(document: Mapping[str, Any], one: Mapping[str, Any]) -> bytes:
+    """The bytes that a party signs when it states `one` about an agreement."""
     said = {name: value for name, value in one.items() if name != "jws"}
     about = {"agreement": document["id"], "version": document["version"], "terms": terms_digest(document)}
     return canonical({**about, **said})

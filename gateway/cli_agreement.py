@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import textwrap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
@@ -20,6 +21,7 @@ from consent.agreement_signing import Key
 from gateway import clock, keys
 from gateway.cli_said import out, said
 from gateway.initialise import write_json
+from gateway.node import opened
 from profiles.document import parse
 
 app = typer.Typer(help="What two agencies have agreed: make it, sign it, check it.", no_args_is_help=True)
@@ -97,12 +99,18 @@ def sign(file: _File, key: _Key, party: _As) -> None:
 
 
 @app.command()
-def verify(file: _File) -> None:
+def verify(
+    file: _File,
+    config: Annotated[
+        Path | None, typer.Option("--config", "-c", help="A node, whose directory says which keys are whose.")
+    ] = None,
+) -> None:
     """Check every party's signature. Exit status 1 when one is missing or does not hold, and which."""
     with said():
         document = agreements.read(file)
         found, stated = agreement_signing.verify(document), agreement_status.statements(document)
         told = [f"{one.organization}: {one.reason}{_key_of(one)}." for one in found]
+        told += _compared(document, config) if config else []
         told += [f"{one.organization}: {_stated(one)}" for one in stated]
         told += [f"In force? {why}" for why in agreement_words.standing(agreements.of(document), clock.now())]
         names = agreement_words.organization_names(document)
@@ -114,6 +122,23 @@ def verify(file: _File) -> None:
 
 def _key_of(one: agreement_signing.Signature) -> str:
     return f" (key {one.thumbprint})" if one.thumbprint else ""
+
+
+def _compared(document: Mapping[str, Any], config: Path) -> list[str]:
+    """Of each party, whether the keys that the agreement lists for it are those of a node's directory."""
+    with opened(config) as node:
+        entries = node.directory.entries
+    held = {one.organization: {jwk["kid"] for jwk in one.jwks["keys"]} for one in entries}
+    told = []
+    for one in document["parties"]:
+        organization = one["organization"]
+        others = set(one.get("keys", ())) - held.get(organization, set())
+        told.append(
+            f"{organization}: not its key by the directory of today: {', '.join(sorted(others))}."
+            if others
+            else f"{organization}: the keys that it lists are those of the directory."
+        )
+    return told
 
 
 def _stated(one: agreement_status.Statement) -> str:
@@ -131,12 +156,15 @@ def explain(
     with said():
         held = agreements.load(file)
         policy = consent.load_policy(consent.SHIPPED, *([policies] if policies else []))
-        title = held.document.get("title", held.id)
+        named = held.document.get("title", held.id)
         names = agreement_words.organization_names(held.document)
-        _say(f"{title}: {held.reference}, between {' and '.join(names.values())}")
+        _say(f"{named}: {held.reference}, between {' and '.join(names.values())}")
         _say("")
-        for line in agreement_words.lines(agreement_words.explain(held, policy, clock.now())):
-            _say(line)
+        for title, sentences in agreement_words.explain(held, policy, clock.now()):
+            _say(title)
+            for one in sentences:
+                _say(textwrap.fill(one, out.width, initial_indent="  ", subsequent_indent="    "))
+            _say("")
 
 
 @app.command()
