@@ -13,7 +13,7 @@ from gateway.errors import Refused, refuse
 from gateway.node import Node
 from gateway.offering import Receipt
 from gateway.recording import Ask, record
-from gateway.replacing import must_be_new, replaced, resolved
+from gateway.replacing import must_be_later, must_be_new, replaced, resolved
 from gateway.store import consents, persons
 from gateway.store.consents import Told
 from gateway.store.work import Work
@@ -89,8 +89,9 @@ def keep(
     replaces = replaced(resource, held)
     must_be_new(resource, held, replaces)
     consent_id = str(uuid4())
-    node.store.vault.create(consent_id)  # durable before the content that it opens
     made = node.compiled.compile(resolved({**resource, "id": consent_id}, replaces))
+    must_be_later(made, [one for one in node.compiled.of_person(work, subject) if one.id in replaces])
+    node.store.vault.create(consent_id)  # durable before the content that it opens
     state = consents.add(work, consent_id, subject, resource, told(resource, made, replaces))
     node.compiled.keep(state, made)
     epoch = persons.epoch(work, subject)

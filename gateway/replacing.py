@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from consent import CompiledConsent
 from gateway.errors import refuse
 from gateway.store.consents import Held
 from profiles.canonical import CONSENT_REPLACES
@@ -45,6 +46,19 @@ def must_be_new(resource: Mapping[str, Any], held: Sequence[Held], replaces: Seq
                     "the extension consent-replaces."
                 )
                 raise refuse(409, "duplicate", rule, expression=f"Consent.identifier[{number}]")
+
+
+def must_be_later(made: CompiledConsent, replaced: Sequence[CompiledConsent]) -> None:
+    """Raises Refused (422) where a consent is not dated after those that it is to replace.
+
+    Of two that have no order neither replaces the other, so the earlier word would go on to count.
+    """
+    if any(one.recorded and made.recorded and one.recorded >= made.recorded for one in replaced):
+        rule = (
+            "It is to replace a consent that is dated later than it, or at the same time. Give the time of "
+            "day too, or leave the date to this node."
+        )
+        raise refuse(422, "business-rule", rule, expression="Consent.dateTime")
 
 
 def has_identifier(held: Held, identifier: Any) -> bool:
