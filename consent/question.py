@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Final
 
-from consent.matter import Code
+from consent.matter import RESOURCE_TYPES, Code
+from consent.when import first_moment
 from profiles.canonical import ACT_REASON
 from profiles.outcome import Issue
 
 MOST_CONSENTS: Final = 1_000
 MOST_ENTRIES: Final = 10_000
+MOST_ASKED: Final = 50  # names of a person, actors, purposes, classes: each of them is asked about anew
 _PARTS: Final = frozenset({"now", "consents", "agreement", "directory", "query", "content"})
 _ASKED: Final = frozenset({"patient", "actor", "purpose", "category", "class", "location"})
 
@@ -62,13 +64,13 @@ class _Reader:
         self.issues.append(Issue("error", code, message, expression=place))
 
     def read(self, request: Any) -> Question | None:
-        if not isinstance(request, Mapping):
+        if not isinstance(request, dict):
             self.wrong("request", "is not a JSON object", "structure")
             return None
         for name in sorted(request.keys() - _PARTS):
             self.wrong("request", f"has an unknown part {name!r}" if _plain(name) else "has an unknown part")
         query = request.get("query")
-        if not isinstance(query, Mapping):
+        if not isinstance(query, dict):
             self.wrong("query", "is required, and an object", "required")
             query = {}
         for name in sorted(query.keys() - _ASKED):
@@ -76,7 +78,7 @@ class _Reader:
         now = self._now(request.get("now"))
         consents = self._consents(request.get("consents"))
         agreement = request.get("agreement")
-        if agreement is not None and not isinstance(agreement, Mapping):
+        if agreement is not None and not isinstance(agreement, dict):
             self.wrong("agreement", "is not an agreement", "structure")
         directory = request.get("directory")
         if directory is not None:
@@ -84,34 +86,30 @@ class _Reader:
         entries = None
         if request.get("content") is not None:
             entries = tuple(self._entries(request["content"], "content"))
-            if len(entries) > MOST_ENTRIES:
-                self.wrong("content.entry", f"has more than {MOST_ENTRIES:,} entries", "too-costly")
         if now is None:
             return None
         return Question(
             now=now,
             consents=consents,
             agreement=agreement,
-            directory=directory if isinstance(directory, Mapping) else {},
+            directory=directory if isinstance(directory, dict) else {},
             patient=tuple(self._parties(query, "patient")),
             actors=tuple(self._parties(query, "actor")),
-            purposes=tuple(self._codes(query, "purpose", ACT_REASON)),
+            purposes=tuple(dict.fromkeys(self._codes(query, "purpose", ACT_REASON))),
             categories=frozenset(self._codes(query, "category", "")),
-            classes=frozenset(self._codes(query, "class", "http://hl7.org/fhir/resource-types")),
-            places=tuple(one for one in self._list(query, "location") if isinstance(one, str)),
+            classes=frozenset(map(_as_compiled, self._codes(query, "class", RESOURCE_TYPES))),
+            places=tuple(self._places(query)),
             entries=entries,
         )
 
     def _now(self, value: Any) -> datetime | None:
         try:
-            now = datetime.fromisoformat(value)
-        except (TypeError, ValueError):
-            self.wrong("now", "is required: an instant with a time zone", "required")
-            return None
-        if now.tzinfo is None:
-            self.wrong("now", "needs a time zone")
-            return None
-        return now
+            if isinstance(value, str) and "T" in value:
+                return first_moment(value, UTC)
+        except ValueError:
+            pass
+        self.wrong("now", "is required: a FHIR instant, with a time zone", "required")
+        return None
 
     def _consents(self, value: Any) -> tuple[Mapping[str, Any], ...]:
         if value is None:
@@ -120,39 +118,60 @@ class _Reader:
             self.wrong("consents", f"is not a list of at most {MOST_CONSENTS:,} Consents", "structure")
             return ()
         for number, one in enumerate(value):
-            if not isinstance(one, Mapping):
+            if not isinstance(one, dict):
                 self.wrong(f"consents[{number}]", "is not an object", "structure")
-        return tuple(one for one in value if isinstance(one, Mapping))
+        return tuple(one for one in value if isinstance(one, dict))
 
     def _entries(self, bundle: Any, place: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
-        if not isinstance(bundle, Mapping) or bundle.get("resourceType") != "Bundle":
+        if not isinstance(bundle, dict) or bundle.get("resourceType") != "Bundle":
             self.wrong(place, "is not a Bundle", "structure")
             return
         listed = bundle.get("entry", [])
         if not isinstance(listed, list):
             self.wrong(f"{place}.entry", "is not a list", "structure")
             return
+        if len(listed) > MOST_ENTRIES:
+            self.wrong(f"{place}.entry", f"has more than {MOST_ENTRIES:,} entries", "too-costly")
+            return
         for number, entry in enumerate(listed):
-            resource = entry.get("resource") if isinstance(entry, Mapping) else None
-            if not isinstance(resource, Mapping) or not isinstance(resource.get("resourceType"), str):
+            resource = entry.get("resource") if isinstance(entry, dict) else None
+            if not isinstance(resource, dict) or not isinstance(resource.get("resourceType"), str):
                 self.wrong(f"{place}.entry[{number}].resource", "is not a resource", "structure")
                 continue
-            url = entry.get("fullUrl")
-            yield url if isinstance(url, str) else "", resource
+            if not isinstance(resource.get("id", ""), str):
+                self.wrong(f"{place}.entry[{number}].resource.id", "is not text", "value")
+            url = entry.get("fullUrl", "")
+            if not isinstance(url, str):
+                self.wrong(f"{place}.entry[{number}].fullUrl", "is not text", "value")
+            else:
+                yield url, resource
 
     def _list(self, query: Mapping[str, Any], name: str) -> list[Any]:
         value = query.get(name)
         if value is None:
             return []
-        return value if isinstance(value, list) else [value]
+        found = value if isinstance(value, list) else [value]
+        if len(found) > MOST_ASKED:
+            self.wrong(f"query.{name}", f"is a list of more than {MOST_ASKED}", "too-costly")
+            return []
+        return found
+
+    def _places(self, query: dict[str, Any]) -> Iterator[str]:
+        """References to Locations, as text or as FHIR Reference."""
+        for number, one in enumerate(self._list(query, "location")):
+            literal = one.get("reference") if isinstance(one, dict) else one
+            if isinstance(literal, str) and literal:
+                yield literal
+            else:
+                self.wrong(f"query.location[{number}]", "is not a reference to a Location")
 
     def _parties(self, query: Mapping[str, Any], name: str) -> Iterator[Any]:
         """References (as text or as FHIR Reference) and identifiers ({system, value})."""
         for number, one in enumerate(self._list(query, name)):
             if (isinstance(one, str) and one) or (
-                isinstance(one, Mapping)
+                isinstance(one, dict)
                 and any(
-                    isinstance(one.get(part), str | Mapping) and one.get(part)
+                    isinstance(one.get(part), str | dict) and one.get(part)
                     for part in ("reference", "identifier", "value")
                 )
             ):
@@ -164,12 +183,19 @@ class _Reader:
         """Codings; a bare code is of the usual system."""
         for number, one in enumerate(self._list(query, name)):
             system, code = (usual, one) if isinstance(one, str) else (None, None)
-            if isinstance(one, Mapping):
+            if isinstance(one, dict):
                 system, code = one.get("system", usual), one.get("code")
-            if isinstance(system, str) and isinstance(code, str) and code:
+            if isinstance(system, str) and isinstance(code, str) and system and code:
                 yield system, code
             else:
                 self.wrong(f"query.{name}[{number}]", "is not a code with its system")
+
+
+def _as_compiled(code: Code) -> Code:
+    """A class as consents are compiled: FHIR's resource types under one name, whatever they are called."""
+    system, value = code
+    types = system.startswith("http://hl7.org/fhir/") and system.endswith("resource-types")
+    return (RESOURCE_TYPES, value) if types else code
 
 
 def _plain(name: str) -> bool:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime, tzinfo
 from typing import Any, Final
 
+from consent.actors import DIRECTORY, Actors, names_of
 from consent.labelling import LabelTable
 from consent.matter import Code, Datum
 from consent.when import first_moment, last_moment
@@ -13,19 +15,50 @@ from profiles.canonical import ACT_REASON, OBSERVATION_VALUE
 
 # Where a resource says when what it tells happened, the nearest to the fact first.
 _WHEN: Final = (
-    *("effectiveDateTime", "effectivePeriod", "effectiveInstant", "performedDateTime", "performedPeriod"),
-    *("occurrenceDateTime", "occurrencePeriod", "onsetDateTime", "onsetPeriod", "servicedDate"),
-    *("servicedPeriod", "period", "started", "authoredOn", "authored", "recordedDate", "dateAsserted"),
-    *("date", "created", "issued", "sent", "recorded"),
+    *("effectiveDateTime", "effectivePeriod", "effectiveInstant", "effectiveTiming"),
+    *("performedDateTime", "performedPeriod", "performedString", "performedAge", "performedRange"),
+    *("occurrenceDateTime", "occurrencePeriod", "occurrenceTiming", "occurrenceString"),
+    *("onsetDateTime", "onsetPeriod", "onsetAge", "onsetRange", "onsetString"),
+    *("servicedDate", "servicedPeriod", "period", "started", "authoredOn", "authored", "recordedDate"),
+    *("dateAsserted", "date", "created", "issued", "sent", "recorded"),
 )
-_AUTHORS: Final = ("author", "performer", "recorder", "asserter", "requester", "informationSource", "sender")
-_SUBJECTS: Final = ("subject", "patient", "beneficiary", "individual")
+_AUTHORS: Final = (
+    *("author", "performer", "recorder", "asserter", "requester", "informationSource", "sender"),
+    *("enterer", "attester", "contributor"),
+)
+_SUBJECTS: Final = ("subject", "patient", "beneficiary", "individual", "for", "candidate")
 # In meta.security, but no label of what the resource tells.
 _NO_LABEL: Final = frozenset({ACT_REASON, OBSERVATION_VALUE})
-_DEPTH: Final = 64
+_URI: Final = "urn:ietf:rfc:3986"
+_DEPTH: Final = 4  # Bundles within Bundles; each level is read once more for its labels
+
+Names = frozenset[str]
 
 
-def datum(
+@dataclass(slots=True)
+class Content:
+    """What one entry holds: the resource itself, and resources within it.
+
+    about: the parties that it is about, each by all its names; a Patient is about itself. data: itself, then
+    whatever else is in it: a deny of one of those takes the entry along. whole: whether all was looked at.
+    """
+
+    data: list[Datum]
+    about: list[Names]
+    whole: bool = True
+
+
+@dataclass(slots=True)
+class _Seen:
+    """What was met on the way through a resource. inner: resources within it; contained ones apart."""
+
+    codes: set[Code] = field(default_factory=set)
+    refers: set[str] = field(default_factory=set)
+    contained: list[Mapping[str, Any]] = field(default_factory=list)
+    inner: list[Mapping[str, Any]] = field(default_factory=list)
+
+
+def content(
     resource: Mapping[str, Any],
     key: str,
     labels: LabelTable,
@@ -33,42 +66,48 @@ def datum(
     *,
     url: str = "",
     authors: Iterable[str] = (),
-) -> Datum:
-    """One resource. url: its `fullUrl` in a Bundle; authors: those whom a Provenance in the Bundle names.
+    actors: Actors = DIRECTORY,
+    depth: int = _DEPTH,
+) -> Content:
+    """One entry of a Bundle. url: its `fullUrl`; authors: those whom a Provenance in the Bundle names;
+    actors: who else they are, such as the practitioner of a PractitionerRole.
 
     Codes are those found anywhere in it (R4 Consent.provision.code: "if this code is found in an instance").
     """
-    kind = str(resource.get("resourceType", ""))
-    profiles = (
-        (resource.get("meta") or {}).get("profile") or () if isinstance(resource.get("meta"), Mapping) else ()
-    )
-    by = {name for element in _AUTHORS for name in references(resource.get(element))}
-    return Datum(
+    seen = _look_through(resource)
+    kind = str(resource["resourceType"])
+    meta = resource.get("meta")
+    profiles = meta.get("profile") if isinstance(meta, dict) else None
+    if isinstance(profiles, list):
+        seen.codes.update((_URI, one) for one in profiles if isinstance(one, str))
+    identity = resource.get("id")
+    by = {name for part in _AUTHORS if part in resource for name in references(resource[part])}.union(authors)
+    itself = Datum(
         key=key,
         type=kind,
-        codes=frozenset(
-            {*_codings(resource), *(("urn:ietf:rfc:3986", one) for one in profiles if isinstance(one, str))}
-        ),
-        labels=frozenset(label for label in labels.of_resource(resource) if label[0] not in _NO_LABEL),
+        codes=frozenset(seen.codes),
+        labels=_labels(resource, labels),
         date=_date(resource, zone),
-        itself=frozenset(
-            name for name in (url, f"{kind}/{resource['id']}" if "id" in resource else "") if name
-        ),
-        refers=frozenset(references(resource)),
-        authors=frozenset(by | set(authors)),
+        itself=frozenset(name for name in (url, f"{kind}/{identity}" if identity else "") if name),
+        refers=frozenset(seen.refers),
+        authors=actors.asking(by) if by else frozenset(),
     )
-
-
-def subjects(resource: Mapping[str, Any]) -> frozenset[str]:
-    """The references to the person that it is about; a Patient is about itself."""
-    if resource.get("resourceType") == "Patient":
-        return frozenset({f"Patient/{resource['id']}"}) if "id" in resource else frozenset()
-    return frozenset(
-        name
-        for element in _SUBJECTS
-        for name in _literal(resource.get(element))
-        if "Patient/" in name or name.startswith("urn:")
-    )
+    found = Content([itself], _about(resource, seen, url))
+    # Contained resources have no life of their own: their date, labels and names are those around them.
+    for one in seen.contained:
+        found.data.append(replace(itself, type=str(one["resourceType"])))
+        names = frozenset(names_of({"identifier": one.get("identifier")}))
+        if one["resourceType"] == "Patient" and names:
+            found.about.append(names)
+    if seen.inner and not depth:
+        found.whole = False
+        return found
+    for one in seen.inner:
+        within = content(one, key, labels, zone, actors=actors, depth=depth - 1)
+        found.data += within.data
+        found.about += within.about
+        found.whole = found.whole and within.whole
+    return found
 
 
 def provenance_authors(resources: Iterable[Mapping[str, Any]]) -> dict[str, set[str]]:
@@ -76,55 +115,101 @@ def provenance_authors(resources: Iterable[Mapping[str, Any]]) -> dict[str, set[
     found: dict[str, set[str]] = {}
     for resource in resources:
         if resource.get("resourceType") == "Provenance":
-            agents = set(references(resource.get("agent")))
+            agents = references(resource.get("agent"))
             for target in references(resource.get("target")):
                 found.setdefault(target, set()).update(agents)
     return found
 
 
-def references(value: Any, depth: int = _DEPTH) -> Iterator[str]:
+def references(value: Any) -> set[str]:
     """Every literal reference in an element, to other resources only."""
-    if isinstance(value, list):
-        for one in value:
-            yield from references(one, depth)
-    elif isinstance(value, Mapping) and depth:
-        literal = value.get("reference")
-        if isinstance(literal, str) and literal and not literal.startswith("#"):
-            yield literal
-        for one in value.values():
-            if isinstance(one, Mapping | list):
-                yield from references(one, depth - 1)
+    return _look_through(value).refers
 
 
-def _literal(value: Any) -> Iterator[str]:
-    literal = value.get("reference") if isinstance(value, Mapping) else None
-    if isinstance(literal, str) and literal:
-        yield literal
+def _look_through(value: Any) -> _Seen:
+    """Everything in one resource, or in one element; resources in a Bundle or Parameters count apart."""
+    seen = _Seen()
+    waiting = [value]
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, dict):
+            system, code, literal = node.get("system"), node.get("code"), node.get("reference")
+            if isinstance(code, str) and isinstance(system, str):
+                seen.codes.add((system, code))
+            if isinstance(literal, str) and literal and literal[0] != "#":
+                seen.refers.add(literal)
+            for name, one in node.items():
+                if name == "contained" and isinstance(one, list):
+                    seen.contained += [each for each in one if _is_resource(each)]
+                if name == "resource" and _is_resource(one):
+                    seen.inner.append(one)
+                elif name != "meta" and isinstance(one, (dict, list)):
+                    waiting.append(one)
+        elif isinstance(node, list):
+            waiting.extend(node)
+    return seen
 
 
-def _codings(value: Any, depth: int = _DEPTH) -> Iterator[Code]:
-    if isinstance(value, list):
-        for one in value:
-            yield from _codings(one, depth)
-    elif isinstance(value, Mapping) and depth:
-        system, code = value.get("system"), value.get("code")
-        if isinstance(system, str) and isinstance(code, str):
-            yield system, code
-        for name, one in value.items():
-            if name != "meta" and isinstance(one, Mapping | list):
-                yield from _codings(one, depth - 1)
+def _is_resource(value: Any) -> bool:
+    return isinstance(value, dict) and isinstance(value.get("resourceType"), str)
+
+
+def _about(resource: Mapping[str, Any], seen: _Seen, url: str) -> list[Names]:
+    """Whom a resource is about: a Patient is about itself; one that says nothing, about all it refers to."""
+    if resource["resourceType"] == "Patient":
+        return [frozenset(name for name in (url, *names_of(_identified(resource))) if name)]
+    found = [
+        names
+        for part in _SUBJECTS
+        if part in resource
+        for one in _each(resource[part])
+        if (names := frozenset(name for name in names_of(one) if _may_be_a_person(name, one)))
+    ]
+    return found or [frozenset({name}) for name in sorted(seen.refers) if "Patient/" in name]
+
+
+def _identified(patient: Mapping[str, Any]) -> dict[str, Any]:
+    """A Patient as a Reference to it."""
+    identity = patient.get("id")
+    named = {"reference": f"Patient/{identity}"} if identity else {}
+    return {**named, "identifier": patient.get("identifier")}
+
+
+def _may_be_a_person(name: str, reference: Mapping[str, Any]) -> bool:
+    """Whether a subject is a Patient: a Group, a Device or a Location is not."""
+    if name.startswith("#"):
+        return False
+    return (
+        "Patient/" in name
+        or name.startswith("urn:")
+        or ("|" in name and reference.get("type", "Patient") == "Patient")
+    )
+
+
+def _each(value: Any) -> list[Mapping[str, Any]]:
+    found = value if isinstance(value, list) else [value]
+    return [one for one in found if isinstance(one, dict)]
+
+
+def _labels(resource: Mapping[str, Any], labels: LabelTable) -> frozenset[Code]:
+    found = labels.of_resource(resource)
+    if all(label[0] not in _NO_LABEL for label in found):
+        return found
+    return frozenset(label for label in found if label[0] not in _NO_LABEL)
 
 
 def _date(resource: Mapping[str, Any], zone: tzinfo) -> tuple[datetime, datetime] | None:
+    """The first and last moment of its clinical date; None where it says none, or an open or vague one."""
     for name in _WHEN:
         value = resource.get(name)
+        if value is None:
+            continue
         try:
             if isinstance(value, str):
                 return first_moment(value, zone), last_moment(value, zone)
-            if isinstance(value, Mapping) and "start" in value and "end" in value:
+            if isinstance(value, dict) and "start" in value and "end" in value:
                 return first_moment(value["start"], zone), last_moment(value["end"], zone)
         except ValueError:
             return None
-        if value is not None:
-            return None  # a period that is open at one side may reach into any other
+        return None  # a period that is open at one side may reach into any other
     return None
