@@ -8,12 +8,14 @@ before it no longer fits, and is made anew.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from datetime import tzinfo
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from datetime import timedelta, tzinfo
 from typing import Any, Final
 
 import consent
 from consent import CompiledConsent
+from gateway.replacing import resolved
 from gateway.store import consents
 from gateway.store.consents import State
 from gateway.store.work import Work
@@ -28,9 +30,19 @@ class Compiled:
         self._zone = zone
         self._kept: dict[str, tuple[State, CompiledConsent]] = {}
 
-    def compile(self, resource: Mapping[str, Any]) -> CompiledConsent:
-        """A Consent as the engine reads it; never raises for what it holds."""
-        return consent.compile_consent(resource, zone=self._zone)
+    def compile(
+        self, resource: Mapping[str, Any], replaced: Iterable[CompiledConsent] = ()
+    ) -> CompiledConsent:
+        """A Consent as the engine reads it; never raises for what it holds.
+
+        replaced: those that it takes the place of. It came after them, also where its date has no time of day
+        or the same: the store knows the order, and the engine goes by the dates.
+        """
+        made = consent.compile_consent(resource, zone=self._zone)
+        last = max((one.recorded for one in replaced if one.recorded is not None), default=None)
+        if last is None or made.recorded is None or last < made.recorded:
+            return made
+        return replace(made, recorded=last + timedelta(microseconds=1))
 
     def keep(self, state: State, made: CompiledConsent) -> None:
         """Keep what was compiled from a Consent in this state, in place of what was kept of it before."""
@@ -45,14 +57,19 @@ class Compiled:
 
     def of_person(self, work: Work, subject: str) -> tuple[CompiledConsent, ...]:
         """The consents of a person (by subject digest) in any status, as they stand in this transaction."""
-        return tuple(self._of(work, state) for state in consents.states(work, subject))
+        made: dict[str, CompiledConsent] = {}
+        for state in consents.states(work, subject):  # oldest first, so what one replaces is there before it
+            made[state.id] = self._of(work, state, made)
+        return tuple(made.values())
 
-    def _of(self, work: Work, state: State) -> CompiledConsent:
+    def _of(self, work: Work, state: State, before: Mapping[str, CompiledConsent]) -> CompiledConsent:
         known = self._kept.get(state.id)
         if known is not None and known[0] == state:
             return known[1]
         held = consents.get(work, state.id)
         assert held is not None, "a Consent's row is never deleted"
-        made = self.compile(held.resource)
+        replaces = held.told.replaces
+        replaced = [before[one] for one in replaces if one in before]
+        made = self.compile(resolved(held.resource, replaces), replaced)
         self.keep(state, made)
         return made

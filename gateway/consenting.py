@@ -89,8 +89,9 @@ def keep(
     replaces = replaced(resource, held)
     must_be_new(resource, held, replaces)
     consent_id = str(uuid4())
-    made = node.compiled.compile(resolved({**resource, "id": consent_id}, replaces))
-    must_be_later(made, [one for one in node.compiled.of_person(work, subject) if one.id in replaces])
+    earlier = [one for one in node.compiled.of_person(work, subject) if one.id in replaces]
+    made = node.compiled.compile(resolved({**resource, "id": consent_id}, replaces), earlier)
+    must_be_later(resource, made, earlier)
     node.store.vault.create(consent_id)  # durable before the content that it opens
     state = consents.add(work, consent_id, subject, resource, told(resource, made, replaces))
     node.compiled.keep(state, made)

@@ -48,16 +48,16 @@ def must_be_new(resource: Mapping[str, Any], held: Sequence[Held], replaces: Seq
                 raise refuse(409, "duplicate", rule, expression=f"Consent.identifier[{number}]")
 
 
-def must_be_later(made: CompiledConsent, replaced: Sequence[CompiledConsent]) -> None:
-    """Raises Refused (422) where a consent is not dated after those that it is to replace.
+def must_be_later(
+    resource: Mapping[str, Any], made: CompiledConsent, replaced: Sequence[CompiledConsent]
+) -> None:
+    """Raises Refused (422) where a consent is dated on a day before one that it is to replace.
 
-    Of two that have no order neither replaces the other, so the earlier word would go on to count.
+    Within a day the order in which they were handed in counts (`Compiled.compile`).
     """
-    if any(one.recorded and made.recorded and one.recorded >= made.recorded for one in replaced):
-        rule = (
-            "It is to replace a consent that is dated later than it, or at the same time. Give the time of "
-            "day too, or leave the date to this node."
-        )
+    day = str(resource.get("dateTime", ""))[:10]
+    if any(one.recorded and made.recorded and f"{one.recorded:%Y-%m-%d}" > day for one in replaced):
+        rule = "It is dated on a day before the consent that it is to replace."
         raise refuse(422, "business-rule", rule, expression="Consent.dateTime")
 
 

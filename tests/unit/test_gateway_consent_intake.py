@@ -26,7 +26,7 @@ from consent_store_world import (
 from hospital_world import make_hospital, offered
 from sample_records import HOSPITAL_PATIENTS, hospital_consent
 
-from gateway import cli_consent, consent_intake, permission
+from gateway import cli_consent, consent_intake, permission, settings
 from gateway.consent_intake import Taken
 from gateway.errors import Refused
 from gateway.node import Node
@@ -210,3 +210,18 @@ def test_what_a_consent_replaces_is_kept_and_told(hospital: Node) -> None:
     assert resource["extension"] == held.resource["extension"], "the resource is kept as it came"
     _, made = hospital.compiled._kept[taken.consent]
     assert made.replaces == {ids["consent"]}
+
+
+@pytest.mark.parametrize("restarted", [False, True])
+def test_one_signed_on_the_same_day_replaces_what_came_before_it(hospital: Node, restarted: bool) -> None:
+    """Its date has no time of day, so by dates alone it would come first, and the wider one would go on."""
+    _, _, task_id = offered(hospital)
+    read(hospital, "ServiceRequest", request_of(hospital, task_id))
+    said = filled(hospital, STORY["good"]["answers"], {"consent": "", "other": ""})
+    said |= {"replaces": the_consent(hospital), "signed-on": filled(hospital, "TODAY+0", {})}
+    hand_in(hospital, said | {"items": ["need", "priority", "area", "period"]})
+    if restarted:
+        hospital = Node(settings.read(hospital.settings.path), hospital.now)
+    shown = read(hospital, "ServiceRequest", request_of(hospital, task_id)).resource
+    assert "preferred-language" not in json.dumps(shown), "what the later one left out still goes"
+    assert "locationCode" in shown
