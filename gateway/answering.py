@@ -6,14 +6,17 @@ import asyncio
 from collections.abc import Mapping
 from typing import Any
 
-from gateway import notify, referral
+from gateway import keeping, notify, quiet, referral
 from gateway.node import Node
 from gateway.outbox import GiveUp
 from gateway.pull import in_store
-from gateway.sending import Clients, Gone, Partner, Stopped, partner
-from gateway.store import contents, inbound
+from gateway.sending import Clients, Gone, Partner, Read, Stopped, partner
+from gateway.store import contents, disclosures, inbound
 from gateway.store.inbound import Inbound
 from gateway.store.work import Work
+
+# A withdrawal waits for an answer under way no longer than this: then it is over, and decided on again.
+_LONGEST_SECONDS = disclosures.LONGEST.total_seconds() - 1
 
 
 async def answer(node: Node, clients: Clients, body: Mapping[str, Any]) -> None:
@@ -24,6 +27,9 @@ async def answer(node: Node, clients: Clients, body: Mapping[str, Any]) -> None:
 
     known, said = await in_store(node, prepare)
     if known is None or said is None:
+        return
+    if quiet.answers_quietly(node):
+        await _tell(node, clients, known, said, body["answer"])
         return
     source = partner(node, clients, known.organization, known.source)
     try:
@@ -37,14 +43,7 @@ async def answer(node: Node, clients: Clients, body: Mapping[str, Any]) -> None:
             await _add_procedure(source, task.resource, said["Procedure"], body["answer"])
             task = await source.read(f"Task/{known.task_id}", "Task.rus")  # its output has grown
         changed = _changed(task.resource, said["Task"])
-        await source.send(
-            "PUT",
-            f"/fhir/Task/{known.task_id}",
-            "Task.rus",
-            changed,
-            If_Match=task.etag,
-            Idempotency_Key=body["answer"],
-        )
+        await _send_task(source, known, task, changed, body["answer"])
     except Gone:
         await _too_late(node, known, body["answer"], said["Task"]["status"])
     except Stopped as stopped:
@@ -53,6 +52,80 @@ async def answer(node: Node, clients: Clients, body: Mapping[str, Any]) -> None:
         await _too_late(node, known, body["answer"], said["Task"]["status"])
     else:
         await _arrived(node, known, body["answer"], changed["status"])
+
+
+async def _tell(
+    node: Node, clients: Clients, known: Inbound, said: Mapping[str, Any], answer_id: str
+) -> None:
+    """A quiet recipient's answer: only what a release lets go now, and without one nothing is even asked.
+
+    What may not go waits on here. Refused by the source, or too late there, it is over.
+    """
+    if not await in_store(node, lambda work: keeping.may_go(node, work, known, answer_id)):
+        return
+    source = partner(node, clients, known.organization, known.source)
+    try:
+        task = await source.read(f"Task/{known.task_id}", "Task.rus")
+        at_source = task.resource["status"]
+        telling = await in_store(
+            node, lambda work: keeping.decide_to_send(node, work, known, said, at_source)
+        )
+        if telling is None:
+            return
+        try:
+            if telling.goes is not None:
+                async with asyncio.timeout(_LONGEST_SECONDS):
+                    await _send_part(source, known, task, telling.goes, answer_id)
+        finally:
+            node.ended.append(telling.disclosure)
+    except Gone:
+        await _told(node, known, answer_id, None, None)
+    except Stopped as stopped:
+        if not isinstance(stopped.outcome, GiveUp):
+            raise
+        await _told(node, known, answer_id, None, None)
+    else:
+        now_there = telling.goes["Task"]["status"] if telling.goes is not None else None
+        await _told(node, known, answer_id, now_there, telling.stays)
+
+
+async def _send_part(
+    source: Partner, known: Inbound, task: Read, goes: Mapping[str, Any], answer_id: str
+) -> None:
+    if "Procedure" in goes:
+        await _add_procedure(source, task.resource, goes["Procedure"], answer_id)
+        task = await source.read(f"Task/{known.task_id}", "Task.rus")  # its output has grown
+    await _send_task(source, known, task, _changed(task.resource, goes["Task"]), answer_id)
+
+
+async def _told(
+    node: Node, known: Inbound, answer_id: str, status: str | None, stays: Mapping[str, Any] | None
+) -> None:
+    """It is told, and the Task is there at `status`; None: nothing was, so look how it stands there."""
+
+    def note(work: Work) -> list[str]:
+        keeping.told(node, work, known, answer_id, stays)
+        if status is None:
+            notify.pull_later(work, known)
+            return []
+        inbound.change(work, known.id, status=status)
+        return keeping.forget(work, known) if status in referral.FINAL else []
+
+    for erased in [answer_id, *await in_store(node, note)]:
+        await asyncio.to_thread(node.store.vault.destroy, erased)
+
+
+async def _send_task(
+    source: Partner, known: Inbound, task: Read, changed: Mapping[str, Any], answer_id: str
+) -> None:
+    await source.send(
+        "PUT",
+        f"/fhir/Task/{known.task_id}",
+        "Task.rus",
+        changed,
+        If_Match=task.etag,
+        Idempotency_Key=answer_id,
+    )
 
 
 async def _add_procedure(

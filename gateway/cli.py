@@ -17,6 +17,8 @@ from gateway import (
     cli_consent,
     cli_directory,
     cli_disclosures,
+    cli_exclude,
+    cli_explain,
     cli_init,
     cli_map,
     cli_profiles,
@@ -65,6 +67,10 @@ app.add_typer(cli_map.app, name="map")
 app.add_typer(cli_profiles.app, name="profiles")
 app.command("disclosures")(cli_disclosures.disclosures)
 app.command("validate")(cli_validate.command)
+app.command("explain")(cli_explain.explain)
+
+
+app.command("exclude")(cli_exclude.command)
 
 
 @app.command("serve")

@@ -8,7 +8,7 @@ from typing import Any
 from uuid import uuid4
 
 from consent import CompiledConsent
-from gateway import clock, reconsider
+from gateway import clock, letting_go, reconsider
 from gateway.errors import Refused, refuse
 from gateway.node import Node
 from gateway.offering import Receipt
@@ -31,7 +31,7 @@ class Kept:
     """A Consent that is kept, and what its coming has changed, for whoever answers.
 
     subject: the person's digest. epoch: the person's consent epoch since. offered: what became of referrals
-    that were held. cancelled: the ids of open referrals that may not go on.
+    that were held, and of answers that were kept. cancelled: the ids of open referrals that may not go on.
     """
 
     id: str
@@ -101,7 +101,10 @@ def keep(
         consent_id,
         subject,
         epoch,
-        tuple(reconsider.offer_held_of(node, ask, work, subject, but)),
+        (
+            *reconsider.offer_held_of(node, ask, work, subject, but),
+            *letting_go.decide_again(node, ask, work, subject),
+        ),
         tuple(reconsider.cancel_denied(node, ask, work, subject, only_for_consent=True)),
     )
 

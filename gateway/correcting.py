@@ -9,7 +9,8 @@ from typing import Any
 import msgspec
 
 import consent
-from gateway import consenting, notify, receive, referral, route
+from consent.undecided import REMEDY, TEXT
+from gateway import consenting, excluding, exclusion, notify, receive, referral, route
 from gateway.consenting import Given
 from gateway.errors import refuse
 from gateway.node import Node
@@ -55,7 +56,11 @@ def _amend(
     _must_be_the_same(node, work, system, found, mapped, resources)
     if given:
         consenting.keep(node, ask, work, *given, but=found.id)
-    contents.replace(work, found.id, referrals.RECORD, receive.record(node, system, mapped, resources))
+    before = exclusion.of(contents.get(work, found.id, referrals.RECORD) or {})
+    excluded = before.plus(exclusion.in_record(node, system, mapped))
+    sealed = receive.record(node, system, mapped, resources, excluded)
+    contents.replace(work, found.id, referrals.RECORD, sealed)
+    cut_off = excluding.note(ask, work, found, before, excluded)
     served = consent.served_names(resources, node.policy)
     for task in tasks.of_referral(work, found.id):
         tasks.add_served(work, task.id, served)
@@ -65,6 +70,10 @@ def _amend(
             notify.announce(work, found, changed)
     if found.state == "held" and (receipts := offer_held(node, ask, work, found)):
         return replace(receipts[-1], taken_at=work.stamp)
+    if cut_off:
+        return Receipt(found.id, "cancelled", work.stamp)
+    if excluded.undecided:
+        return Receipt(found.id, "amended", work.stamp, (TEXT,), (REMEDY,))
     return Receipt(found.id, "amended", work.stamp)
 
 

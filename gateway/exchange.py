@@ -21,15 +21,31 @@ from uuid import uuid4
 import msgspec
 
 import consent
-from gateway import audit, consenting, fhir_json, notification, notify, outbox, receive, referral, route
+from gateway import (
+    audit,
+    consenting,
+    decoy,
+    excluding,
+    exclusion,
+    fhir_json,
+    keeping,
+    notification,
+    notify,
+    outbox,
+    quiet,
+    receive,
+    referral,
+    route,
+)
 from gateway.clock import stamp
 from gateway.correcting import correct
-from gateway.errors import Refused, refuse
+from gateway.errors import Refused, not_found, refuse
 from gateway.judge import Denied, judge, permitted
 from gateway.node import Node
 from gateway.offering import Receipt, after_change, offer_if_permitted
 from gateway.recording import Ask, or_refuse, record
 from gateway.store import consents, contents, disclosures, inbound, persons, received, referrals, tasks
+from gateway.store.inbound import Inbound
 from gateway.store.referrals import Referral
 from gateway.store.tasks import Task
 from gateway.store.work import Work
@@ -70,6 +86,7 @@ class Exchange:
     def __init__(self, node: Node) -> None:
         self.node = node
         self.store = node.store
+        decoy.prepare(node)
 
     # ---------------------------------------------------------------- a local record comes in
 
@@ -83,6 +100,7 @@ class Exchange:
                 done.append(refusal)
             if isinstance(mapped, Mapped):
                 consenting.settled(self.node, mapped)
+                excluding.settled(self.node, mapped)
         return done
 
     def _take(self, ask: Ask, system: str, mapped: Mapped) -> Receipt:
@@ -92,7 +110,7 @@ class Exchange:
             case "amendment" | "cancellation":
                 return correct(self.node, ask, system, mapped)
             case "status" if "id" in mapped.resources["Task"]:
-                return self._answer_partner(ask, system, mapped)
+                return self._answer_partner(ask, system, keeping.with_person(self.node, mapped))
             case "skip":
                 return Receipt("", "passed over", self.node.stamp(), (mapped.because,))
             case _:
@@ -109,7 +127,9 @@ class Exchange:
                 return msgspec.convert(again, Receipt)
             resources = receive.referral_resources(mapped, self.node.definitions)
             given = consenting.given_with(self.node, mapped)
-            candidates = route.candidates(self.node, self.node.settings.systems[system], mapped)
+            excluded = exclusion.in_record(self.node, system, mapped)
+            systems = self.node.settings.systems
+            candidates = route.candidates(self.node, systems[system], mapped, excluded.closed)
             referral_id = str(uuid4())
             self.store.vault.create(referral_id)  # durable before the content that it opens
             opened = Referral(
@@ -122,7 +142,9 @@ class Exchange:
                 state="held",
                 opened_at=work.stamp,
             )
-            referrals.open_referral(work, opened, receive.record(self.node, system, mapped, resources))
+            sealed = receive.record(self.node, system, mapped, resources, excluded)
+            referrals.open_referral(work, opened, sealed)
+            excluding.note(ask, work, opened, exclusion.Exclusions(), excluded)
             if given:
                 consenting.keep(self.node, ask, work, *given, but=referral_id)
             receipt = self._offer_to_first(ask, work, opened, candidates, resources)
@@ -155,8 +177,8 @@ class Exchange:
         """One resource as this partner may see it now. Raises the one 404 for everything it may not."""
 
         def step(work: Work) -> Answer:
-            found, task, name = find(work, ask, resource_type, resource_id)
-            judged = permitted(self.node, work, found, task)
+            found, task, name = find(self.node, work, ask, resource_type, resource_id)
+            judged = permitted(self.node, work, found, task, name)
             shown = view(self.node, work, found, task, judged)
             resource = shown.task if name == "Task" else shown.resources.get(name)
             if resource is None:
@@ -198,9 +220,9 @@ class Exchange:
         """The owner's new version of its Task. Order: idempotency key, decide, If-Match, change."""
 
         def step(work: Work) -> Answer:
-            found, task, _ = find(work, ask, "Task", task_id)
             said = fhir_json.canonical(wanted)
             repeated = key is not None and received.first_answer(work, ask.agent, key, said) is not None
+            found, task, _ = find(self.node, work, ask, "Task", task_id)
             if repeated and wanted.get("status") == task.status:
                 # What it wrote itself it may hear again; anything that came later is decided below.
                 record(work, ask, "read", "R", found, task, details={"repeated": "true"})
@@ -248,7 +270,8 @@ class Exchange:
             if found := errors(validate(wanted, held=self.node.definitions)):
                 raise Refused(422, found)
             based_on = str((wanted.get("basedOn") or [{}])[0].get("reference", ""))
-            about, task, _ = find(work, ask, "ServiceRequest", based_on.removeprefix("ServiceRequest/"))
+            focus = based_on.removeprefix("ServiceRequest/")
+            about, task, _ = find(self.node, work, ask, "ServiceRequest", focus)
             judged = permitted(self.node, work, about, task)
             said = fhir_json.canonical(wanted)
             if key and (again := received.first_answer(work, ask.agent, key, said)):
@@ -273,7 +296,12 @@ class Exchange:
     # ---------------------------------------------------------------- at the recipient
 
     def learn(self, ask: Ask, events: Iterable[notification.Event]) -> None:
-        """A partner says that Tasks of ours changed there: note it, durably, and pull them later."""
+        """A partner says that Tasks of ours changed there: note it, durably, and pull them later.
+
+        Raises the one 404 under a name that nothing may be referred to.
+        """
+        if not quiet.receives_under(self.node, ask.identity.organization):
+            raise not_found()
         with self.store.work() as work:
             for event in events:
                 if event.task_id is None or event.number is None:
@@ -284,7 +312,10 @@ class Exchange:
                 record(work, ask, "notify", "E", details={"task": event.task_id, "inbound": known.id})
 
     def _answer_partner(self, ask: Ask, system: str, mapped: Mapped) -> Receipt:
-        """Our own system's answer to a referral: checked, sealed, and sent to the source by the worker."""
+        """Our own system's answer to a referral: checked, sealed, and sent to the source by the worker.
+
+        A quiet recipient keeps it until a release lets it go.
+        """
         task = mapped.resources["Task"]
         said = receive.same_record(mapped)
         with self.store.work() as work:
@@ -293,18 +324,22 @@ class Exchange:
                 raise refuse(404, "not-found", "No referral with this id was offered here.", field="referral")
             if again := received.first_answer(work, system, mapped.key, said):
                 return msgspec.convert(again, Receipt)
-            referral.check_transition(known.expected, task["status"], "owner", task.get("statusReason"))
-            answer_id = str(uuid4())
-            self.store.vault.create(answer_id)
-            contents.put(work, answer_id, "answer", mapped.resources)
-            inbound.change(work, known.id, expected=task["status"])
-            outbox.post(
-                work, "answer", notify.inbound_lane(known), {"inbound": known.id, "answer": answer_id}
-            )
-            record(work, ask, "update", "U", details={"inbound": known.id, "status": task["status"]})
-            receipt = Receipt(known.id, task["status"], work.stamp)
+            send = keeping.take if quiet.answers_quietly(self.node) else self._send_answer
+            receipt = send(self.node, ask, work, known, mapped)
             received.remember(work, system, mapped.key, said, known.id, msgspec.to_builtins(receipt))
             return receipt
+
+    @staticmethod
+    def _send_answer(node: Node, ask: Ask, work: Work, known: Inbound, mapped: Mapped) -> Receipt:
+        task = mapped.resources["Task"]
+        referral.check_transition(known.expected, task["status"], "owner", task.get("statusReason"))
+        answer_id = str(uuid4())
+        node.store.vault.create(answer_id)
+        contents.put(work, answer_id, "answer", mapped.resources)
+        inbound.change(work, known.id, expected=task["status"])
+        outbox.post(work, "answer", notify.inbound_lane(known), {"inbound": known.id, "answer": answer_id})
+        record(work, ask, "update", "U", details={"inbound": known.id, "status": task["status"]})
+        return Receipt(known.id, task["status"], work.stamp)
 
     # ---------------------------------------------------------------- closing
 

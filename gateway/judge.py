@@ -44,6 +44,22 @@ def judge(node: Node, work: Work, referral: Referral, task: Task) -> Judged:
     Reads content and consents in the caller's unit of work, so a withdrawal that is committed is seen and
     one that is not yet committed waits. Raises vault.Erased once the content is destroyed.
     """
+    asked = ask_about(node, work, referral, task)
+    decide = undecided if asked.undecided else consent.decide
+    return Judged(decide(asked.facts, work.now), asked.resources)
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """The facts of one question, the content they are about, and whether an exclusion is still open."""
+
+    facts: Facts
+    resources: Mapping[str, Any]
+    undecided: bool
+
+
+def ask_about(node: Node, work: Work, referral: Referral, task: Task) -> Asked:
+    """The facts of the question that `judge` decides."""
     record = contents.get(work, referral.id, referrals.RECORD) or {}
     excluded = exclusion.of(record)
     resources: Mapping[str, Any] = record.get("resources", {})
@@ -66,8 +82,7 @@ def judge(node: Node, work: Work, referral: Referral, task: Task) -> Judged:
         excluded=excluded.closed if record else _closed_to(work, referral, task.owner),
         policy=node.policy,
     )
-    decide = undecided if excluded.undecided else consent.decide
-    return Judged(decide(facts, work.now), resources)
+    return Asked(facts, resources, bool(excluded.undecided))
 
 
 def _closed_to(work: Work, referral: Referral, organization: str) -> frozenset[str]:
@@ -86,9 +101,9 @@ def recipient_now(node: Node, organization: str) -> Party:
     )
 
 
-def permitted(node: Node, work: Work, referral: Referral, task: Task) -> Judged:
-    """`judge`, but a deny is raised as Denied."""
+def permitted(node: Node, work: Work, referral: Referral, task: Task, name: str = "Task") -> Judged:
+    """`judge`, but a deny is raised as Denied, and so is one of what stands under `name` in the content."""
     judged = judge(node, work, referral, task)
-    if not judged.decision.permit:
+    if not judged.decision.shows(name):
         raise Denied(referral.id, judged.decision, persons.epoch(work, referral.subject_digest))
     return judged

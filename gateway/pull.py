@@ -13,10 +13,11 @@ from urllib.parse import urlencode
 
 import msgspec
 
-from gateway import fhir_json, notification, notify, outbox, referral
+from gateway import fhir_json, keeping, notification, notify, outbox, quiet, referral
 from gateway.node import Node
 from gateway.outbox import GiveUp, Later
-from gateway.sending import Clients, Gone, Partner, Stopped, partner
+from gateway.quiet import GONE
+from gateway.sending import Clients, Gone, Partner, Read, Stopped, partner
 from gateway.store import inbound, subscribed
 from gateway.store.inbound import Inbound
 from gateway.store.work import Work
@@ -25,7 +26,6 @@ from gateway.writeback import hand_over
 from profiles import canonical, validate
 from profiles.outcome import errors
 
-GONE = "gone"
 _OPEN_STATES = "requested,accepted,in-progress,on-hold"
 
 T = TypeVar("T")
@@ -34,6 +34,8 @@ T = TypeVar("T")
 async def subscribe(node: Node, clients: Clients, body: Mapping[str, Any]) -> None:
     """Ask a partner to tell us about Tasks of ours; then ask for what is open already."""
     organization, source = body["organization"], body["source"]
+    if not quiet.receives_under(node, organization):
+        return
     endpoint = f"{node.identities[organization].address}{notify.NOTIFICATIONS}"
     wanted = notification.subscription_request(endpoint, organization)
     try:
@@ -54,6 +56,8 @@ async def subscribe(node: Node, clients: Clients, body: Mapping[str, Any]) -> No
 async def poll(node: Node, clients: Clients, body: Mapping[str, Any]) -> None:
     """Ask a partner for every open Task of ours: after a gap in its events, at start, and now and then."""
     organization, source = body["organization"], body["source"]
+    if not quiet.receives_under(node, organization):
+        return
     query = urlencode({"status": _OPEN_STATES, "owner": organization})
     found = await partner(node, clients, organization, source).read(f"Task?{query}", "Task.rus")
 
@@ -76,23 +80,23 @@ async def poll(node: Node, clients: Clients, body: Mapping[str, Any]) -> None:
 async def pull(node: Node, clients: Clients, body: Mapping[str, Any]) -> None:
     """Read a Task at its source and hand our own system what its state has opened: offer, dossier, or end."""
     known = await in_store(node, lambda work: inbound.get(work, body["inbound"]))
-    if known is None:
+    if known is None or not quiet.receives_under(node, known.organization):
         return
     source = partner(node, clients, known.organization, known.source)
     try:
-        read = await source.read(f"Task/{known.task_id}", "Task.rus")
+        read = await _read_task(node, source, known)
+        if quiet.answers_quietly(node) and read.resource["status"] == "requested":
+            read = await _give_receipt(node, source, known, read)
     except Gone:
         await _end(node, source, known, GONE, {"status": "cancelled", "statusReason": WITHDRAWN})
         return
     task = read.resource
-    if errors(validate(task, canonical.REFERRAL_TASK, node.definitions)):
-        raise Stopped(GiveUp("the partner's Task does not fit the referral profile"))
     status = task["status"]
     if status in referral.FINAL:
         await _end(node, source, known, status, task)
         return
     # Before the hand-over: our own system may answer faster than we could write it down afterwards.
-    await in_store(node, lambda work: _note(work, known.id, status))
+    await in_store(node, lambda work: _note(node, work, known.id, status))
     # A newer Task may be our own doing, or the source has amended what it is about, or both: only what it is
     # about tells.
     newer = known.seen_at not in (None, _changed_at(task))
@@ -101,6 +105,38 @@ async def pull(node: Node, clients: Clients, body: Mapping[str, Any]) -> None:
     if status in referral.OPEN and (known.opened_at is None or newer):
         await _hand_dossier(node, source, known, task)
     await in_store(node, lambda work: inbound.change(work, known.id, seen_at=_changed_at(task)))
+
+
+async def _read_task(node: Node, source: Partner, known: Inbound) -> Read:
+    """The Task at its source. Raises Gone or Stopped."""
+    read = await source.read(f"Task/{known.task_id}", "Task.rus")
+    if errors(validate(read.resource, canonical.REFERRAL_TASK, node.definitions)):
+        raise Stopped(GiveUp("the partner's Task does not fit the referral profile"))
+    return read
+
+
+async def _give_receipt(node: Node, source: Partner, known: Inbound, read: Read) -> Read:
+    """A quiet recipient's receipt: the same for every referral, before anybody or anything of ours sees it.
+
+    Returns the Task as it then stands. The source may have taken it back meanwhile; then it is read as over.
+    """
+    try:
+        await source.send(
+            "PUT",
+            f"/fhir/Task/{known.task_id}",
+            "Task.rus",
+            quiet.receipt(read.resource),
+            If_Match=read.etag,
+            Idempotency_Key=known.id,
+        )
+    except Stopped as stopped:
+        if not isinstance(stopped.outcome, GiveUp):
+            raise
+        again = await _read_task(node, source, known)
+        if again.resource["status"] == "requested":
+            raise
+        return again
+    return await _read_task(node, source, known)
 
 
 async def _hand_offer(node: Node, source: Partner, known: Inbound, task: Mapping[str, Any]) -> None:
@@ -118,6 +154,11 @@ async def _hand_if_new(
     node: Node, source: Partner, known: Inbound, event: Literal["offer", "dossier"], facts: Mapping[str, Any]
 ) -> None:
     """Hand over what our own system has not had yet, under a name of its own where it is an amendment."""
+    if quiet.answers_quietly(node):
+        # All has been read as for any other referral; what our people have closed they need no more of.
+        if known.expected in referral.FINAL and known.status != GONE:
+            return
+        facts = {**facts, "task": quiet.own_view(facts["task"], known)}
     content = fhir_json.encode(facts["resources"]).decode()
     digest = await in_store(node, lambda work: work.vault.digest("handed", event, content))
     if digest == known.handed:
@@ -154,14 +195,23 @@ async def _read_all(source: Partner, references: list[str]) -> dict[str, Any]:
 async def _end(node: Node, source: Partner, known: Inbound, status: str, task: Mapping[str, Any]) -> None:
     """The source has closed the Task, or shows it no more; our own system is told unless it did it itself."""
     told = known.status in referral.FINAL or known.status == GONE
-    own_doing = known.expected == status or (status == GONE and known.expected in referral.FINAL)
+    closed_here = known.expected in referral.FINAL
+    if quiet.answers_quietly(node):
+        own_doing = False  # what our people have said is not known there, so the end there is always news
+    else:
+        own_doing = known.expected == status or (status == GONE and closed_here)
     may_have_it = known.status != ""  # noted before the first hand-over, whether or not that arrived
     if may_have_it and not told and not own_doing:
         await hand_to_own(node, source, known, "task", {"task": task, "resources": {}})
-    ended = known.expected if own_doing else "cancelled" if status == GONE else status
-    await in_store(
-        node, lambda work: inbound.change(work, known.id, status=status, expected=ended, handed=None)
-    )
+    keeps = own_doing or (closed_here and quiet.answers_quietly(node))
+    ended = known.expected if keeps else "cancelled" if status == GONE else status
+
+    def close(work: Work) -> list[str]:
+        inbound.change(work, known.id, status=status, expected=ended, handed=None)
+        return keeping.forget(work, known)
+
+    for answer_id in await in_store(node, close):
+        await asyncio.to_thread(node.store.vault.destroy, answer_id)
 
 
 async def hand_to_own(
@@ -182,12 +232,18 @@ async def hand_to_own(
         await hand_over(node, source.client, system, event, {**facts, **about})
 
 
-def _note(work: Work, inbound_id: str, status: str) -> None:
-    """Write down what was read; an answer of ours under way stays expected where the table lets it follow."""
+def _note(node: Node, work: Work, inbound_id: str, status: str) -> None:
+    """Write down what was read; an answer of ours under way stays expected where the table lets it follow.
+
+    At a quiet recipient what is expected is what our people have said last, whatever the source knows of it.
+    """
     known = inbound.get(work, inbound_id)
-    expected = known.expected if known else ""
-    follows = expected in referral.allowed(status, "owner")
-    inbound.change(work, inbound_id, status=status, expected=expected if follows else status)
+    expected = known.expected if known and known.status != GONE else ""
+    if quiet.answers_quietly(node):
+        expected = expected or "requested"
+    elif expected not in referral.allowed(status, "owner"):
+        expected = status
+    inbound.change(work, inbound_id, status=status, expected=expected)
 
 
 async def in_store(node: Node, step: Callable[[Work], T]) -> T:

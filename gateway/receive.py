@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 from uuid import uuid4
 
-from gateway import fhir_json
+from gateway import exclusion, fhir_json
 from gateway.errors import Refused, not_found, refuse
+from gateway.exclusion import Exclusions
 from gateway.node import Node
 from mappings import LocalMapping, Mapped, Record, RecordError
 from mappings.blame import with_fields
@@ -67,17 +68,26 @@ def referral_resources(mapped: Mapped, held: Definitions) -> dict[str, Any]:
     return {"Patient": patient, "ServiceRequest": request, "Observation": observations}
 
 
-def record(node: Node, system: str, mapped: Mapped, resources: Mapping[str, Any]) -> dict[str, Any]:
-    """What is sealed of a referral: its resources, what write-back needs again, and where each came from."""
+def record(
+    node: Node, system: str, mapped: Mapped, resources: Mapping[str, Any], excluded: Exclusions
+) -> dict[str, Any]:
+    """What is sealed of a referral: its resources, what write-back needs again, and where each came from.
+
+    excluded: who must never see it.
+    """
     mapping = node.mappings[system]
     return {
         "resources": resources,
         "mapping": [mapping.system, mapping.version, mapping.fingerprint],
         "local": dict(mapped.local),
         "lineage": [[line.field, line.function, line.element, line.sensitivity] for line in mapped.lineage],
+        exclusion.PART: excluded.sealed(),
     }
 
 
 def same_record(mapped: Mapped) -> bytes:
     """What is equal when the same record comes twice: all it says, without message ids and times."""
-    return fhir_json.encode([mapped.kind, mapped.resources, mapped.recipient])
+    excluded = sorted(mapped.excluded), sorted(mapped.excluded_people)
+    return fhir_json.encode(
+        [mapped.kind, mapped.resources, mapped.recipient, *(excluded if any(excluded) else ())]
+    )

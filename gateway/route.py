@@ -18,12 +18,15 @@ from profiles import canonical
 _REFERRAL_TYPES: Final = (f"{canonical.BASE}/CodeSystem/referral-type", canonical.SDOHCC_CODES)
 
 
-def candidates(node: Node, system: SystemSettings, mapped: Mapped) -> tuple[str, ...]:
+def candidates(
+    node: Node, system: SystemSettings, mapped: Mapped, excluded: frozenset[str] = frozenset()
+) -> tuple[str, ...]:
     """Directory URLs of possible recipients, best first; empty when nobody offers what is needed.
 
     A name that the local system uses (`HARBOR`) is looked up among the system's `recipients`. A referral
     that names nobody goes to partners whose services match its type and language; a victim service
-    provider's never does, because its release must name the recipient (28 CFR 94.115).
+    provider's never does, because its release must name the recipient (28 CFR 94.115). Organisations that
+    must never see it are passed over; one that is named all the same is kept, so that deciding says why not.
     Raises Refused (422) when a recipient is named that is not in the configuration or the directory.
     """
     if mapped.recipient:
@@ -44,7 +47,8 @@ def candidates(node: Node, system: SystemSettings, mapped: Mapped) -> tuple[str,
     return tuple(
         partner.organization
         for partner in node.partners(node.sends_as.organization)
-        if any(
+        if partner.organization not in excluded
+        and any(
             service.referral_type == wanted
             and (not language or not service.languages or language in service.languages)
             for service in partner.services

@@ -79,6 +79,7 @@ class Settings:
     close_grace_minutes: int
     retention: Retention
     poll_minutes: int
+    quiet: bool
     body_limit: int
     systems: Mapping[str, SystemSettings]
     clients: tuple[ClientSettings, ...]
@@ -121,6 +122,7 @@ def read(path: Path) -> Settings:
         close_grace_minutes=data.get("close_grace_minutes", 24 * 60),
         retention=Retention.stated(data.get("retention", {}), data["kinds"]),
         poll_minutes=data.get("poll_minutes", 15),
+        quiet=data.get("quiet", False),
         body_limit=data.get("body_limit_bytes", 1024 * 1024),
         systems={name: _system(base, name, entry) for name, entry in data["systems"].items()},
         clients=tuple(_client(base, entry) for entry in data["clients"]),

@@ -14,6 +14,7 @@ from consent.items import shipped
 from gateway import status
 from gateway.client import Answer
 from gateway.clock import moment, now
+from gateway.exclusion import Exclusions
 from gateway.node import Node
 
 AGAIN = timedelta(seconds=5)
@@ -88,6 +89,9 @@ def referral(out: Console, node: Node, referral_id: str) -> bool:
     if stands is None:
         return False
     out.print(f"{stands.direction}, {stands.status}, since {_local(node, stands.since)}", highlight=False)
+    excluded(out, node, status.excluded(node, referral_id))
+    if (quietly := status.kept(node, referral_id)) is not None:
+        kept_answers(out, *quietly)
     told: tuple[str, ...] = ()
     for event in status.events(node, referral_id):
         what = " ".join(event.all("resource"))
@@ -128,3 +132,28 @@ def _outcome(err: Console, outcome: dict[str, Any]) -> None:
     for issue in outcome["issue"]:
         where = f" ({', '.join(issue['expression'])})" if issue.get("expression") else ""
         err.print(f"  {issue['diagnostics']}{where}", style="red", markup=False, highlight=False)
+
+
+def excluded(out: Console, node: Node, found: Exclusions) -> None:
+    """Who must never see a referral; for the agency's own people, who have named them."""
+    names = {entry.organization: entry.name for entry in node.directory.entries}
+
+    def line(text: str) -> None:
+        out.print(text, markup=False, highlight=False, soft_wrap=True)
+
+    for organization in sorted(found.organizations):
+        line(f"Must never see it: {names.get(organization, organization)}")
+    for name, works_at in found.named.items():
+        if works_at is None:
+            line(f"Must never see it: {name}. Nobody can read it until you say where they work:")
+            line("  waymeet exclude REFERRAL ORGANISATION --person NAME, or --nowhere instead of one.")
+        else:
+            where = ", ".join(names.get(one, one) for one in works_at) or "none of the organisations here"
+            line(f"Must never see it: {name}, who works at {where}")
+
+
+def kept_answers(out: Console, stands: str, waiting: int) -> None:
+    """Of a referral to an agency that answers nothing by itself: what is seen of it, and what waits."""
+    out.print(f"The agency that referred sees: {stands}.", highlight=False)
+    if waiting:
+        out.print(f"Answers kept here, not sent, until a release lets them go: {waiting}.", highlight=False)

@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from consent import named
-from gateway import audit, outbox
+from gateway import audit, exclusion, outbox, quiet
+from gateway.exclusion import Exclusions
 from gateway.node import Node
-from gateway.store import consents, inbound, referrals, tasks
+from gateway.store import consents, contents, inbound, referrals, tasks
+from gateway.store import kept as kept_answers
 from gateway.store.consents import Held
 
 
@@ -84,6 +86,21 @@ def events(node: Node, referral_id: str) -> list[Event]:
 def line(node: Node, referral_id: str) -> Line | None:
     """Where one referral stands, whichever way it goes."""
     return next((one for one in lines(node) if one.id == referral_id), None)
+
+
+def excluded(node: Node, referral_id: str) -> Exclusions:
+    """Who must never see a referral that this node sent, while its content stands."""
+    with node.store.work() as work:
+        return exclusion.of(contents.get(work, referral_id, referrals.RECORD) or {})
+
+
+def kept(node: Node, referral_id: str) -> tuple[str, int] | None:
+    """Of a referral to a node that answers nothing by itself: what its source sees, how many answers wait."""
+    if not quiet.answers_quietly(node):
+        return None
+    with node.store.work() as work:
+        known = inbound.get(work, referral_id)
+        return (known.status, len(kept_answers.of_inbound(work, known.id))) if known else None
 
 
 def consents_of(node: Node, person: tuple[str, str]) -> list[Permission]:

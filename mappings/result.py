@@ -30,9 +30,9 @@ class Mapped:
     `of` is the key of the earlier record that this one amends, cancels or reports on; `because` says why
     a record is passed over.
     `subject` is (system, value) of the person's identifier in the agency's own system; a status need not say.
-    `recipient` is the receiving service as the local system names it, `excluded` and `excluded_people` are the
-    organisations and people who must never see the referral, as it names them. `local` are the values that write-back
-    needs again. `lineage` lists every path a field can take in this mapping, for all of its records alike.
+    `recipient` is the receiving service as the local system names it, `excluded` and `excluded_people` the
+    organisations and people who must never see the referral, as it names them. `local` are the values that
+    write-back needs again. `lineage` lists every path a field can take, for all records of the mapping alike.
     """
 
     kind: Kind
