@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all peers-leap check bench clean
+.PHONY: help demo test test-all properties peers-leap check bench clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -20,6 +20,10 @@ test-all: $(VENV)/.development $(VENV)/.peers  ## the slow suites as well: fault
 
 peers-leap: $(VENV)/.development  ## our consent engine beside LEAP's (LEAP=its checkout), 10,000 cases
 	@cd tests/peers && LEAP="$(abspath $(LEAP))" ../../$(BIN)/python -m leap
+
+EXAMPLES ?= 10000
+properties: $(VENV)/.development  ## what must never happen, looked for EXAMPLES times each (10,000)
+	EXAMPLES=$(EXAMPLES) $(BIN)/pytest tests/unit/test_*_properties.py -k "consent or regime or decide"
 
 check: $(VENV)/.development  ## style, types, layers
 	$(BIN)/ruff check .

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from copy import deepcopy
 from dataclasses import replace
@@ -26,6 +27,8 @@ NAMES = {
 # A busy machine is not a failure: properties are about what is decided, the benchmark about how fast.
 settings.register_profile("no-deadline", deadline=None)
 settings.load_profile("no-deadline")
+# How often what must never happen is looked for; `make properties` looks longer.
+properties = settings(deadline=None, max_examples=int(os.environ.get("EXAMPLES", "100")))
 
 POLICY = consent.load_policy()
 

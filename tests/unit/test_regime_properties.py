@@ -6,8 +6,8 @@ from dataclasses import replace
 from functools import cache
 from typing import Any
 
-from consent_world import POLICY, facts, org, record
-from hypothesis import given, settings
+from consent_world import POLICY, facts, org, properties, record
+from hypothesis import given
 from hypothesis import strategies as st
 
 import consent
@@ -96,7 +96,7 @@ def _go(question: dict[str, Any], **other: Any) -> frozenset[str]:
     ).items
 
 
-@settings(max_examples=250)
+@properties
 @given(questions, st.sampled_from(ITEMS), st.sampled_from(LABELS))
 def test_one_more_label_never_lets_more_go(question: dict[str, Any], item: str, label: str) -> None:
     labels = question["labels"]
@@ -104,13 +104,13 @@ def test_one_more_label_never_lets_more_go(question: dict[str, Any], item: str, 
     assert _go(question, labels=more) <= _go(question)
 
 
-@settings(max_examples=250)
+@properties
 @given(questions, st.sampled_from([*KINDS, "child-welfare-agency"]))
 def test_a_source_that_is_one_thing_more_never_shares_more(question: dict[str, Any], kind: str) -> None:
     assert _go(question, kinds=question["kinds"] | {kind}) <= _go(question)
 
 
-@settings(max_examples=250)
+@properties
 @given(questions)
 def test_where_the_age_is_not_known_no_more_goes_than_for_a_minor_or_for_an_adult(
     question: dict[str, Any],
@@ -118,14 +118,14 @@ def test_where_the_age_is_not_known_no_more_goes_than_for_a_minor_or_for_an_adul
     assert _go(question, minor=None) <= _go(question, minor=True) & _go(question, minor=False)
 
 
-@settings(max_examples=250)
+@properties
 @given(questions, st.sampled_from(KINDS))
 def test_a_recipient_of_unknown_kind_never_gets_more(question: dict[str, Any], kind: str) -> None:
     """The directory does not say what an agency is: not knowing must never open anything."""
     assert _go(question, to=frozenset()) <= _go(question, to=frozenset({kind}))
 
 
-@settings(max_examples=250)
+@properties
 @given(questions, st.sampled_from(SIGNERS[1:]))
 def test_without_a_release_no_more_goes_than_with_one(
     question: dict[str, Any], signers: tuple[str, ...]
