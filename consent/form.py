@@ -27,7 +27,7 @@ _DIGITS: Final = re.compile(
 )  # the hyphens of a telephone number, which must not be torn apart
 _ROWS: Final = {"person": "Patient", "guardian": "RelatedPerson"}
 # Lines that fit on one page in the largest type and in the next; widths in characters of the largest.
-_LARGE, _SMALLER = 29, 34
+_LARGE, _SMALLER = 25, 32
 _WHOLE_WIDTH, _HALF_WIDTH = 100, 44
 
 
@@ -104,13 +104,19 @@ class _Release:
 
     @classmethod
     def read(cls, consent: Mapping[str, Any]) -> _Release:
-        root = consent.get("provision")
-        inner = root.get("provision") if isinstance(root, Mapping) else None
-        if not isinstance(root, Mapping) or not isinstance(inner, list) or not _plain(root, inner):
-            raise ValueError(
-                "Only a release of the form that `waymeet consent new` writes can be printed: everything is "
-                "refused but a list of items, for named recipients, with a purpose and a period."
-            )
+        try:
+            root, inner = consent["provision"], consent["provision"]["provision"]
+            if _plain(root, inner):
+                return cls._of(consent, root, inner)
+        except (AttributeError, KeyError, TypeError):  # a shape that the page knows nothing of
+            pass
+        raise ValueError(
+            "Only a release of the form that `waymeet consent new` writes can be printed: everything is "
+            "refused but a list of items, for named recipients, with a purpose and a period."
+        )
+
+    @classmethod
+    def _of(cls, consent: Mapping[str, Any], root: Mapping[str, Any], inner: list[Any]) -> _Release:
         period, extensions = root["period"], consent.get("extension", [])
         return cls(
             recipients=tuple(actor["reference"]["reference"] for actor in root["actor"]),
@@ -123,14 +129,12 @@ class _Release:
             ),
             start=period["start"],
             end=period.get("end", ""),
-            statements=frozenset(
-                one["valueCode"] for one in extensions if one.get("url") == CONSENT_STATEMENT
-            ),
+            statements=frozenset(one["valueCode"] for one in extensions if one["url"] == CONSENT_STATEMENT),
             signers=frozenset(one.get("type", "") for one in consent.get("performer", [])),
             replaces="".join(
                 one["valueReference"]["reference"].rpartition("/")[2]
                 for one in extensions
-                if one.get("url") == CONSENT_REPLACES
+                if one["url"] == CONSENT_REPLACES
             ),
             regime=codings(consent.get("policyRule"), REGIME),
             file=consent["patient"]["identifier"]["value"],
@@ -138,12 +142,14 @@ class _Release:
         )
 
 
-def _plain(root: Mapping[str, Any], inner: list[Any]) -> bool:
+def _plain(root: Mapping[str, Any], inner: list[Mapping[str, Any]]) -> bool:
     """Whether it is a permit list whose every limit stands at the root, where the page shows it."""
-    whole = {"actor", "purpose", "period", "provision"} <= root.keys() and root.get("type") == "deny"
-    return whole and all(
-        isinstance(permit, Mapping) and permit.get("type") == "permit" and permit.keys() == {"type", "code"}
-        for permit in inner
+    shown = {"type", "period", "actor", "action", "purpose", "provision"}
+    return (
+        root["type"] == "deny"
+        and root.keys() <= shown
+        and bool(inner)
+        and all(permit["type"] == "permit" and permit.keys() == {"type", "code"} for permit in inner)
     )
 
 

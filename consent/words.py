@@ -27,7 +27,10 @@ class Words:
 
     def day(self, text: str) -> str:
         """The day of a FHIR date or dateTime in words. Raises ValueError for a year or a month alone."""
-        found = date.fromisoformat(text[:10])
+        try:
+            found = date.fromisoformat(text[:10])
+        except ValueError:
+            raise ValueError("The page needs whole days, not a year or a month alone.") from None
         return self.pattern.format(day=found.day, month=self.months[found.month - 1], year=found.year)
 
 

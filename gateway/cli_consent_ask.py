@@ -124,7 +124,10 @@ def _day(text: str, found: Settings, open_too: bool) -> date | None:
     if text.strip().lower() == "none" and open_too:
         return None
     days = text.removesuffix("days").strip()
-    end = today(found) + timedelta(days=int(days)) if days.isdigit() else date.fromisoformat(text.strip())
+    try:
+        end = today(found) + timedelta(days=int(days)) if days.isdigit() else date.fromisoformat(text.strip())
+    except (ValueError, OverflowError):
+        raise ValueError(f"That is no day, such as {usual_end(found)}, and no number of days.") from None
     if end < today(found):
         raise ValueError("That day is over.")
     return end
@@ -179,7 +182,7 @@ def _until(question: str, read: Callable[[str], T], default: str | None = None) 
         text: str = typer.prompt(question, default=default, err=True)
         try:
             return read(text)
-        except (ValueError, OverflowError) as fault:
+        except ValueError as fault:
             _say(f"  {fault}")
 
 

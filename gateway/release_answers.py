@@ -121,8 +121,12 @@ def regimes_of(found: Settings, policy: Policy) -> tuple[Regime, ...]:
 
 
 def may_be_open(found: Settings, policy: Policy) -> bool:
-    """Whether no law of this agency demands that a release has an end date."""
-    return not any("end" in rule.must_contain for one in regimes_of(found, policy) for rule in one.rules)
+    """Whether each law about all that this agency holds has a case where a release needs no end date."""
+    return all(
+        any("end" not in rule.must_contain for rule in one.rules if rule.consent != "refused")
+        for one in regimes_of(found, policy)
+        if one.whole
+    )
 
 
 def _end(found: Settings, given: Mapping[str, Any]) -> str | None:

@@ -28,11 +28,38 @@ ANSWERS: dict[str, Any] = {
 
 
 def test_a_new_release_is_valid_usable_and_complete_for_every_regime() -> None:
-    written = consent.new_consent(**ANSWERS)
+    for signers, minor in ((["patient"], False), (["patient", "guardian"], True)):
+        written = consent.new_consent(**ANSWERS, signers=signers)
+        assert not errors(validate(written, canonical.CONSENT))
+        assert consent.compile_consent(written).usable
+        for regime in POLICY.regimes.values():
+            assert consent.missing_elements(written, regime, minor=minor) == (), regime.id
+
+
+def test_what_a_form_of_ones_own_does_not_say_is_not_claimed() -> None:
+    written = consent.new_consent(**ANSWERS, statements=["voluntary"], signers=["guardian"])
+    assert [one["valueCode"] for one in written["extension"]] == ["voluntary"]
+    assert consent.missing_elements(written, POLICY.regimes["vawa"], minor=True) == ("signed-by-patient",)
+    assert "extension" not in consent.new_consent(**ANSWERS, statements=[])
+
+
+def test_no_end_is_said_outright_and_is_enough_only_where_the_law_has_it_so() -> None:
+    written = consent.new_consent(**ANSWERS | {"end": None})
+    assert not errors(validate(written)) and consent.compile_consent(written).usable
+    assert written["provision"]["period"] == {"start": "2026-06-01"}
+    program = POLICY.regimes["42-cfr-part-2"]
+    assert consent.missing_elements(written, program, kinds=["health-care-provider"], minor=False) == ()
+    assert consent.missing_elements(written, program, kinds=["community-organization"], minor=False) == (
+        "end",
+    )
+
+
+def test_a_release_can_take_the_place_of_another_and_name_the_day_and_language_of_its_form() -> None:
+    written = consent.new_consent(**ANSWERS, replaces="earlier", signed_on="2026-05-30", language="es")
     assert not errors(validate(written, canonical.CONSENT))
-    assert consent.compile_consent(written).usable
-    for regime in POLICY.regimes.values():
-        assert consent.missing_elements(written, regime) == ()
+    assert consent.compile_consent(written).replaces == {"earlier"}
+    assert written["dateTime"] == "2026-05-30"
+    assert written["sourceAttachment"]["language"] == "es"
 
 
 def test_a_new_release_lists_what_was_asked_and_nothing_else() -> None:
@@ -42,17 +69,29 @@ def test_a_new_release_lists_what_was_asked_and_nothing_else() -> None:
 
 @pytest.mark.parametrize(
     ("answer", "value"),
-    [("items", []), ("items", ["shoe-size"]), ("recipients", []), ("recorded", datetime(2026, 6, 1))],  # noqa: DTZ001
+    [
+        ("items", []),
+        ("items", ["shoe-size"]),
+        ("recipients", []),
+        ("recorded", datetime(2026, 6, 1)),  # noqa: DTZ001
+        ("statements", ["it is fine"]),
+        ("signers", []),
+        ("signers", ["neighbour"]),
+    ],
 )
 def test_an_answer_that_cannot_be_in_a_release_is_refused(answer: str, value: Any) -> None:
-    with pytest.raises(ValueError, match=r"item|recipient|time zone"):
+    with pytest.raises(ValueError, match=r"item|recipient|time zone|statement|sign"):
         consent.new_consent(**ANSWERS | {answer: value})
 
 
 def test_what_is_missing_is_named_in_the_order_of_the_form() -> None:
     written = consent.new_consent(**ANSWERS)
     del written["sourceAttachment"], written["provision"]["period"], written["provision"]["actor"]
-    assert consent.missing_elements(written, POLICY.regimes["vawa"]) == ("recipient", "end", "evidence")
+    assert consent.missing_elements(written, POLICY.regimes["vawa"], minor=False) == (
+        "recipient",
+        "end",
+        "evidence",
+    )
     assert consent.missing_elements(written, POLICY.regimes["hipaa"]) == ("recipient",)
 
 
