@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import re
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -29,9 +30,11 @@ from sample_records import HOSPITAL_PATIENTS, hospital_consent
 from gateway import cli_consent, consent_intake, permission, settings
 from gateway.consent_intake import Taken
 from gateway.errors import Refused
+from gateway.judge import judge
 from gateway.node import Node
 from gateway.recording import Ask
-from gateway.store import consents, schema, tasks
+from gateway.store import consents, referrals, schema, tasks
+from gateway.store.work import Work
 
 STORY = yaml.safe_load((Path(__file__).parents[1] / "cases" / "consent-intake.yaml").read_text("utf-8"))
 FORMS = "https://example.org/forms"
@@ -215,13 +218,23 @@ def test_what_a_consent_replaces_is_kept_and_told(hospital: Node) -> None:
 @pytest.mark.parametrize("restarted", [False, True])
 def test_one_signed_on_the_same_day_replaces_what_came_before_it(hospital: Node, restarted: bool) -> None:
     """Its date has no time of day, so by dates alone it would come first, and the wider one would go on."""
-    _, _, task_id = offered(hospital)
-    read(hospital, "ServiceRequest", request_of(hospital, task_id))
+    _, referral_id, _ = offered(hospital)
+    assert {"alias", "diet", "phone"} <= dossier(hospital, referral_id)
     said = filled(hospital, STORY["good"]["answers"], {"consent": "", "other": ""})
     said |= {"replaces": the_consent(hospital), "signed-on": filled(hospital, "TODAY+0", {})}
-    hand_in(hospital, said | {"items": ["need", "priority", "area", "period"]})
+    hand_in(hospital, said | {"items": ["need", "priority", "area", "period", "alias"]})
     if restarted:
         hospital = Node(settings.read(hospital.settings.path), hospital.now)
-    shown = read(hospital, "ServiceRequest", request_of(hospital, task_id)).resource
-    assert "preferred-language" not in json.dumps(shown), "what the later one left out still goes"
-    assert "locationCode" in shown
+    assert dossier(hospital, referral_id) & {"alias", "diet", "phone"} == {"alias"}
+
+
+def dossier(node: Node, referral_id: str) -> frozenset[str]:
+    """The items that the recipient would see, had it accepted."""
+
+    def step(work: Work) -> frozenset[str]:
+        found = referrals.get(work, referral_id)
+        assert found is not None
+        (task,) = tasks.of_referral(work, referral_id)
+        return judge(node, work, found, replace(task, status="accepted")).decision.items
+
+    return look(node, step)
