@@ -82,7 +82,7 @@ class AgreementBook:
         """The book of agreements that are already loaded."""
         return cls(
             (
-                _Filed(str(number), one.id, one.version, _parties(one.document), opened=one)
+                _Filed(str(number), one.id, one.version, _members(one), opened=one)
                 for number, one in enumerate(agreements)
             ),
             {},
@@ -159,6 +159,10 @@ def _file(path: Path, seen: tuple[int, int], before: AgreementBook | None) -> _F
 
 def _parties(data: Mapping[str, Any]) -> frozenset[str]:
     return frozenset(one["organization"] for one in data["parties"])
+
+
+def _members(one: Agreement) -> frozenset[str]:
+    return frozenset(member.organization for member in one.members)
 
 
 def _in_order(held: Iterable[Agreement]) -> tuple[Agreement, ...]:

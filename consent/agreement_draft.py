@@ -13,6 +13,7 @@ from profiles.document import read_schema
 
 TEMPLATES: Final = Path(__file__).parent / "templates"
 _ROLES: Final = ("source", "recipient")
+_RECORDS: Final = ("request", "approvals")
 
 
 def templates() -> tuple[str, ...]:
@@ -62,9 +63,6 @@ def draft(template: str, answers: Mapping[str, Any]) -> dict[str, Any]:
     document["request"] = {"organization": answers["source"]["organization"], **asked} if asked else None
     # Neither is invented: where nobody has said who asked and who approved, the agreement does not say it.
     return {name: value for name, value in document.items() if name not in _RECORDS or value}
-
-
-_RECORDS: Final = ("request", "approvals")
 
 
 def next_version(document: Mapping[str, Any]) -> dict[str, Any]:

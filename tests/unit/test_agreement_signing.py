@@ -200,6 +200,7 @@ def test_a_statement_is_about_these_terms_only() -> None:
         ({"version": 2}, r"version: needs `supersedes`"),
         ({"version": 2, "supersedes": 2}, "supersedes: must be a lower version"),
         ({"supersedes": 1}, "supersedes: must be a lower version"),
+        ({"period.start": "20260101"}, "period.start: must match the pattern"),
         (
             {"parties.1.keys.0": key("hospital").thumbprint()},
             r"parties\[1\].keys\[0\]: is another party's key",
