@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from consent.actors import Actors
 from consent.consult import Demand, Findings, _replaced, consult
@@ -16,6 +17,8 @@ from consent.residual import residual
 from consent.resource import Content
 from profiles.canonical import ACT_REASON
 from profiles.terminology import known
+
+_OF_ANOTHER: Final = frozenset({"consent-items", "consent-purpose", "consent-recipient", "consent-discloser"})
 
 
 @dataclass(slots=True)
@@ -54,9 +57,7 @@ def hear(question: Question, matter: Matter, consents: Sequence[CompiledConsent]
         )
         found = consult(consents, matter, query, [Demand(matter.all)])
         permitted = found.permitted & ~found.denied
-        problem = found.problem
-        if problem == "consent-missing" and found.in_force:
-            problem = "consent-unlisted"
+        problem = _problem(found)
         for number in bits(matter.all & ~permitted):
             heard.lacking.setdefault(number, problem)
         if not permitted:
@@ -69,6 +70,13 @@ def hear(question: Question, matter: Matter, consents: Sequence[CompiledConsent]
         heard.unusable = found.unusable
     heard.lacking |= dict.fromkeys(bits(heard.denied), "consent-denied")
     return heard
+
+
+def _problem(found: Findings) -> str:
+    """Why what is not permitted is not. Where something is, another consent's recipient explains nothing."""
+    if found.problem == "consent-missing":
+        return "consent-unlisted" if found.in_force else found.problem
+    return "consent-unlisted" if found.permitted and found.problem in _OF_ANOTHER else found.problem
 
 
 def say(heard: Heard, matter: Matter, entries: Sequence[Content]) -> Answered:

@@ -1,7 +1,8 @@
 """The node's web face under one of its names: addresses, and which step of the exchange each one calls.
 
-Partners meet the FHIR addresses; the agency's own systems meet `/records` and `POST /fhir/Consent`. Those
-and `$validate` an alias does not have. Every handler takes the raw request and answers a finished response.
+Partners meet the FHIR addresses; the agency's own systems meet `/records` and `POST /fhir/Consent`. Those,
+`$validate` and `/cds-services` an alias does not have. Every handler takes the raw request and answers a
+finished response.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from starlette.background import BackgroundTask
 from starlette.concurrency import run_in_threadpool
 
 from gateway import (
+    cds_hooks,
     consent_intake,
     fhir_json,
     health,
@@ -85,6 +87,9 @@ def create_app(node: Node, identity: Identity) -> Guard:
         route("POST", "/fhir/Consent", face.record_consent)
         # Which packages are held could tell which agency an alias stands for.
         route("POST", "/fhir/{type}/$validate", face.validate)
+        if node.settings.consent_service:
+            route("GET", "/cds-services", face.cds_services)
+            route("POST", f"/cds-services/{cds_hooks.SERVICE}", face.consult_consents)
     return Guard(app, node.settings.body_limit)
 
 
@@ -293,6 +298,18 @@ class _Face:
         return fhir_response(
             await run_in_threadpool(validate_operation.outcome, asked, self._node.definitions)
         )
+
+    async def cds_services(self, _request: Request) -> Response:
+        """CDS Hooks discovery: which services there are. Open to everybody."""
+        return json_response(cds_hooks.discovery())
+
+    async def consult_consents(self, request: Request) -> Response:
+        """CDS Hooks: a decision on consents that the caller sends. Nothing of it is stored or logged."""
+        self._caller(request)
+        require_json(request)
+        body, now = await request.body(), self._node.now().astimezone(self._node.settings.timezone)
+        source = cds_hooks.Source(self._node.settings.name, self._identity.address)
+        return json_response(await run_in_threadpool(cds_hooks.consult, body, now, self._node.policy, source))
 
     # ------------------------------------------------------------ shared
 

@@ -15,6 +15,7 @@ from gateway import scopes
 from gateway.retention import Retention
 from profiles.document import Document, load, read_schema
 
+VICTIM_SERVICES = "victim-service-provider"
 CONSENTS = "consent"  # the last part of `POST /records/consent`, so no system's name
 
 _SCHEMA = read_schema(Path(__file__).with_name("node.schema.json"))
@@ -80,6 +81,7 @@ class Settings:
     retention: Retention
     poll_minutes: int
     quiet: bool
+    consent_service: bool
     body_limit: int
     systems: Mapping[str, SystemSettings]
     clients: tuple[ClientSettings, ...]
@@ -123,6 +125,7 @@ def read(path: Path) -> Settings:
         retention=Retention.stated(data.get("retention", {}), data["kinds"]),
         poll_minutes=data.get("poll_minutes", 15),
         quiet=data.get("quiet", False),
+        consent_service=data.get("consent_service", VICTIM_SERVICES not in data["kinds"]),
         body_limit=data.get("body_limit_bytes", 1024 * 1024),
         systems={name: _system(base, name, entry) for name, entry in data["systems"].items()},
         clients=tuple(_client(base, entry) for entry in data["clients"]),
@@ -188,6 +191,10 @@ def _check(document: Document, settings: Settings) -> None:
         issues.append(document.issue(("identities",), "needs one identity that is not an alias"))
     if sum(system.inbox for system in settings.systems.values()) > 1:
         issues.append(document.issue(("systems",), "at most one system can be the inbox"))
+    if settings.consent_service and VICTIM_SERVICES in settings.kinds:
+        issues.append(
+            document.issue(("consent_service",), "a victim service provider's node cannot have this service")
+        )
     if CONSENTS in settings.systems:
         issues.append(
             document.issue(("systems", CONSENTS), "is where consents are handed in; choose another name")
