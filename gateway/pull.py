@@ -13,7 +13,7 @@ from urllib.parse import urlencode
 
 import msgspec
 
-from gateway import fhir_json, keeping, notification, notify, outbox, quiet, referral
+from gateway import audit, fhir_json, keeping, notification, notify, outbox, quiet, referral
 from gateway.node import Node
 from gateway.outbox import GiveUp, Later
 from gateway.quiet import GONE
@@ -136,7 +136,13 @@ async def _give_receipt(node: Node, source: Partner, known: Inbound, read: Read)
         if again.resource["status"] == "requested":
             raise
         return again
+    await in_store(node, lambda work: _note_receipt(work, known))
     return await _read_task(node, source, known)
+
+
+def _note_receipt(work: Work, known: Inbound) -> None:
+    what = {"status": "accepted", "recipient": known.source, "resource": "Task", "receipt": "automatic"}
+    audit.record(work, audit.Entry("update", "U", "node", referral_id=known.id, details=what))
 
 
 async def _hand_offer(node: Node, source: Partner, known: Inbound, task: Mapping[str, Any]) -> None:
