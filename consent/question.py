@@ -15,6 +15,7 @@ from profiles.outcome import Issue
 MOST_CONSENTS: Final = 1_000
 MOST_ENTRIES: Final = 10_000
 MOST_ASKED: Final = 50  # names of a person, actors, purposes, classes: each of them is asked about anew
+_NEVER: Final = datetime(1, 1, 2, tzinfo=UTC)
 _PARTS: Final = frozenset({"now", "consents", "agreement", "directory", "query", "content"})
 _ASKED: Final = frozenset({"patient", "actor", "purpose", "category", "class", "location"})
 
@@ -86,10 +87,8 @@ class _Reader:
         entries = None
         if request.get("content") is not None:
             entries = tuple(self._entries(request["content"], "content"))
-        if now is None:
-            return None
         return Question(
-            now=now,
+            now=now or _NEVER,  # which is one of the issues by then
             consents=consents,
             agreement=agreement,
             directory=directory if isinstance(directory, dict) else {},

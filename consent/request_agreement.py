@@ -18,6 +18,7 @@ from consent.policy import Policy
 from consent.question import Question, RequestError
 from profiles.canonical import ACT_REASON
 from profiles.document import DocumentError
+from profiles.outcome import Issue
 
 _WORDS: Final = {
     "agreement-covers": "The agreement lets this recipient be told, for this purpose.",
@@ -65,11 +66,15 @@ class Terms:
 
 def terms(question: Question, policy: Policy) -> Terms:
     """The terms of the question's agreement. Raises RequestError for one that cannot be read."""
-    text = msgspec.json.encode(question.agreement).decode()
     try:
+        text = msgspec.json.encode(question.agreement).decode()
         read = agreements.loads(text, "agreement.json")
+    except RecursionError:
+        raise RequestError(
+            [Issue("error", "structure", "is nested too deeply", expression="agreement")]
+        ) from None
     except DocumentError as fault:
-        raise RequestError(list(fault.issues)) from None
+        raise RequestError([_of_part(issue) for issue in fault.issues]) from None
     known = policy.items.entries.keys()
     covered = frozenset().union(*(clause.items for clause in read.clauses)) & known
     return Terms(
@@ -79,6 +84,12 @@ def terms(question: Question, policy: Policy) -> Terms:
         until=read.ends,
         obligations=[{"code": one.code, "text": one.text, "promised": True} for one in read.prohibitions],
     )
+
+
+def _of_part(issue: Issue) -> Issue:
+    """An issue of an agreement's text as one of the request's part; the text had no lines of its own."""
+    place = f"agreement.{issue.field}" if issue.field else "agreement"
+    return Issue(issue.severity, issue.code, issue.message, expression=place)
 
 
 def _denied(read: Agreement, question: Question) -> str:

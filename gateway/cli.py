@@ -15,6 +15,7 @@ from gateway import (
     audit,
     cli_agreement,
     cli_consent,
+    cli_decide,
     cli_directory,
     cli_disclosures,
     cli_exclude,
@@ -67,6 +68,7 @@ app.add_typer(cli_map.app, name="map")
 app.add_typer(cli_profiles.app, name="profiles")
 app.command("disclosures")(cli_disclosures.disclosures)
 app.command("validate")(cli_validate.command)
+app.command("decide")(cli_decide.command)
 app.command("explain")(cli_explain.explain)
 
 
