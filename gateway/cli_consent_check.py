@@ -97,10 +97,17 @@ def _show(found: Checked, policy: Policy, names: Mapping[str, str]) -> None:
     for regime, rules in part:
         if any(_wanting(one) for one in rules):
             _show_regime(found, regime, rules)
+    if found.minor is None and any(_of_minors(rules) for _, rules in whole):
+        say("Say --adult or --minor. For a record without a date of birth a node asks for both.")
     if quiet:
         say(f"Nothing is missing either for: {'; '.join(quiet)}.")
     if not found.issues:
         _show_permits(found, policy, names)
+
+
+def _of_minors(rules: tuple[Lacking, ...]) -> bool:
+    """Whether something is missing only if the person is a minor."""
+    return any(one.elements and one.rule.person == "minor" for one in rules)
 
 
 def _wanting(one: Lacking) -> bool:

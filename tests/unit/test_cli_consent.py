@@ -267,6 +267,7 @@ def test_what_is_asked_of_a_minor_alone_counts_when_the_person_is_one(tmp_path: 
     unknown, minor = run("check", file, "--regime", "vawa"), run("check", file, "--regime", "vawa", "--minor")
     assert (unknown.exit_code, minor.exit_code) == (0, 1)
     assert "Only by this rule: For a minor, the minor and a parent or guardian sign." in unknown.stdout
+    assert "For a record without a date of birth a node asks for both." in unknown.stdout
     assert "No parent or guardian has signed." in minor.stdout
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 import subprocess
@@ -166,6 +167,13 @@ def test_english_reads_at_about_the_sixth_grade() -> None:
     )
     grade = 0.39 * count / len(found) + 11.8 * syllables / count - 15.59  # Flesch-Kincaid
     assert grade < 6.5
+
+
+def test_the_guide_lists_every_answer_and_every_item() -> None:
+    root = Path(__file__).parents[2]
+    guide = (root / "docs/how-to/make-a-release.md").read_text("utf-8")
+    answers = json.loads((root / "gateway/consent-answers.schema.json").read_text("utf-8"))["properties"]
+    assert [name for name in (*answers, *shipped().entries) if f"`{name}`" not in guide] == []
 
 
 # ---------------------------------------------------------------- what it refuses
