@@ -300,9 +300,10 @@ class Exchange:
 
         Raises the one 404 under a name that nothing may be referred to.
         """
-        if not quiet.receives_under(self.node, ask.identity.organization):
-            raise not_found()
-        with self.store.work() as work:
+
+        def step(work: Work) -> None:
+            if not quiet.receives_under(self.node, ask.identity.organization):
+                raise not_found()
             for event in events:
                 if event.task_id is None or event.number is None:
                     continue
@@ -310,6 +311,8 @@ class Exchange:
                 notify.pull_later(work, known)
                 notify.note_event(work, ask.identity.organization, ask.agent, event)
                 record(work, ask, "notify", "E", details={"task": event.task_id, "inbound": known.id})
+
+        or_refuse(self.store, ask, "notify", "E", step)
 
     def _answer_partner(self, ask: Ask, system: str, mapped: Mapped) -> Receipt:
         """Our own system's answer to a referral: checked, sealed, and sent to the source by the worker.

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -15,13 +16,15 @@ import pytest
 from hospital_world import Clock
 from shelter_receives import ADULT
 from shelter_world import World, make_world
+from typer.testing import CliRunner
 
 from gateway import audit, permission, pull
+from gateway.cli import app
 from gateway.demo.agencies import ALIAS, HOSPITAL, PANTRY, organization
 from gateway.errors import Refused
 from gateway.exchange import Exchange
 from gateway.notification import Event
-from gateway.quiet import receives_under
+from gateway.quiet import may_tell, receives_under
 from gateway.recording import Ask
 from gateway.sending import Stopped
 from gateway.store import inbound, kept
@@ -166,6 +169,51 @@ def test_without_the_age_a_release_must_be_signed_like_a_minors(world: World, ta
     said = world.answer(taken, "accepted", client={"id": "S-1"})
     assert said.state == "kept"
     assert any("date of birth" in one for one in said.needed)
+
+
+def test_without_an_agreement_in_force_no_release_opens_a_way_back(world: World, taken: Inbound) -> None:
+    world.release()
+    (file,) = (world.shelter.settings.agreements).glob(f"{HOSPITAL}-{ALIAS}*.json")
+    file.write_text(json.dumps(json.loads(file.read_text("utf-8")) | {"status": "suspended"}), "utf-8")
+    assert world.shelter.refresh()
+    said = world.answer(taken, "accepted", **CLIENT)
+    assert said.state == "kept"
+    assert "An agreement in force that lets Elm City Hospital refer people" in " ".join(said.needed)
+
+
+def test_an_agreement_alone_lets_nothing_go(world: World, taken: Inbound) -> None:
+    with world.shelter.store.work() as work:
+        decision = may_tell(world.shelter, work, taken)
+    assert (decision.permit, decision.code) == (False, "consent-missing")
+    assert [one.outcome for one in decision.reasons if one.step == "agreement"] == ["pass"]
+
+
+def test_what_is_kept_can_be_seen_by_its_people(world: World, taken: Inbound) -> None:
+    world.answer(taken, "accepted", **CLIENT)
+    config = str(world.shelter.settings.path)
+    world.shelter.close()
+    shown = CliRunner().invoke(app, ["status", taken.id, "--config", config])
+    said = " ".join(shown.output.split())
+    assert "received, accepted" in said
+    assert "The agency that referred sees: accepted. Answers kept here, not sent" in said
+    assert "until a release lets them go: 1." in said
+    assert "No consent of this person is on file." in said
+
+
+# ------------------------------------------------------------------ other agencies
+
+
+@pytest.mark.parametrize(("quiet", "state"), [(True, "kept"), (False, "in-progress")])
+def test_any_agency_may_answer_quietly_and_none_other_must(world: World, quiet: bool, state: str) -> None:
+    kinds = frozenset({"community-organization"})
+    world.shelter.settings = replace(world.shelter.settings, kinds=kinds, quiet=quiet)
+    assert receives_under(world.shelter, world.shelter.home.organization)
+    known = world.refer()
+    world.pull(known)
+    assert (world.at_source(known).status == "accepted") == quiet
+    world.answer(known, "accepted", **CLIENT)
+    world.send()
+    assert world.answer(known, "started", **CLIENT).state == state
 
 
 # ------------------------------------------------------------------ with one
@@ -316,11 +364,15 @@ def test_what_was_told_is_accounted_for_and_names_nobody(world: World, taken: In
     world.answer(taken, "started", **CLIENT)
     world.send()
     entries = audit_of(world, taken)
-    told = [one for one in entries if one["subtype"][0]["code"] == "update"]
-    assert len(told) == 1
+    told = [one for one in entries if {"type": "item", "valueString": "referral-status"} in details(one)]
+    assert [one["subtype"][0]["code"] for one in told] == ["update"]
     assert "S-1" not in json.dumps(entries) and ADULT not in json.dumps(entries)
     with world.shelter.store.work() as work:
         assert audit.first_break(work) is None
+
+
+def details(entry: dict[str, Any]) -> list[dict[str, str]]:
+    return [detail for entity in entry["entity"] for detail in entity.get("detail", ())]
 
 
 def audit_of(world: World, known: Inbound) -> list[dict[str, Any]]:
