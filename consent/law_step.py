@@ -57,7 +57,8 @@ def check_law(course: Course) -> None:
     applied = [Applied(course.matter.all, ())]
     for regime in applying:
         about = course.matter.all if regime.about is None else course.matter.labelled(regime.about)
-        applied = _apply(course, regime, about, applied)
+        # What is served in place of an item is not what the regime's rules are about.
+        applied = _apply(course, regime, about & ~_replaced(course, regime), applied)
         if course.denied:
             return
     course.applied = [one for one in applied if one.mask and one.rules]
@@ -111,6 +112,14 @@ def _apply(course: Course, regime: Regime, about: int, applied: list[Applied]) -
                 lambda listed, title=regime.title: f"{title} has no rule that lets these go: {listed}.",  # type: ignore[misc]
             )
     return applied
+
+
+def _replaced(course: Course, regime: Regime) -> int:
+    """The items in whose place the regime has something else served."""
+    mask = 0
+    for rule in regime.substitutions:
+        mask |= course.matter.labelled(rule.labels) & course.matter.mask(rule.items)
+    return mask
 
 
 def _split(applied: list[Applied], mine: int, regime: Regime, rule: ConsentRule) -> Iterator[Applied]:

@@ -37,7 +37,7 @@ def spoil(path: Path, old: str, new: str) -> int:
         ("regimes/vawa.yaml", "consent: required", "consent: maybe", "must be one of"),
         ("regimes/vawa.yaml", "title:", "titel:", "unknown key 'titel'"),
         ("regimes/vawa.yaml", "purposes: any", "purposes: [WHATEVER]", "not a purpose"),
-        ("regimes/vawa.yaml", "evidence]", "seal]", "must be one of discloser"),
+        ("regimes/vawa.yaml", "evidence]", "seal]", "must be one of patient, discloser"),
         ("regimes/vawa.yaml", "[need, priority, period]", "[need, alias]", "not an item of the offer"),
         ("regimes/vawa.yaml", "labels: [R, SDV", "labels: [R, XYZ", "not a security label"),
         ("regimes/vawa.yaml", "notice: limited-time", "notice: shout", "not in notices.yaml"),
@@ -86,7 +86,8 @@ def test_a_path_that_is_none_is_refused_with_its_line(tmp_path: Path) -> None:
 
 def test_every_rule_has_a_citation_and_a_plain_sentence() -> None:
     for regime in POLICY.regimes.values():
-        for rule in (*regime.consent, regime.closed, *regime.notices):
+        closed = [regime.closed] if regime.closed else []
+        for rule in (*regime.rules, *closed, *regime.notices, *regime.substitutions):
             assert rule.citation
             assert rule.text.endswith(".")
 
