@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Final
 
 from leap.data import Entry
 from leap.parts import JSON, codings, dated, meant
 from leap.vocabulary import ACT_CODE, CONFIDENTIALITY, LABEL_PARENTS, LEVELS, RESOURCE_TYPES
-
-ANYTHING: Final = "anything at all"
-"""The name of an entry that stands for the question whether anything may go."""
 
 
 def limits(provision: JSON, ours: frozenset[str]) -> set[str]:
@@ -31,12 +27,7 @@ def covers(provision: JSON, kind: str, one: Entry, ours: frozenset[str]) -> bool
         "data": lambda: any(meant(each, one) for each in provision["data"]),
         "dataPeriod": lambda: dated(provision["dataPeriod"], kind, one),
     }
-    stated = limits(provision, ours)
-    if one.name == ANYTHING:
-        # A limit lets a permit through, and spares from a deny; a class that is asked for must fit.
-        fits = "class" not in stated or (kind == "permit" and not one.type) or tests["class"]()
-        return fits and (kind == "permit" or stated <= {"class"})
-    wanted = [tests[name]() for name in stated]
+    wanted = [tests[name]() for name in limits(provision, ours)]
     if not wanted:
         return True
     return all(wanted) if "conjunction" in ours else any(wanted)

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Final
 
-from leap.covering import ANYTHING, covers, limits
+from leap.covering import covers, limits
 from leap.data import Entry, entries, first, last
 from leap.generator import Case
 from leap.parts import (
@@ -52,9 +52,6 @@ class Reader:
         self.case = case
         self.ours = frozenset(ours)
         self.entries = [self.labelled_as_read(each) for each in entries(case.entries)]
-        if "decision-of-what-is-sent" in self.ours:
-            asked = next((code for _, code in case.classes), "")
-            self.entries.append(replace(self.entries[0], name=ANYTHING, type=asked))
         self.names = {each.name for each in self.entries}
         self.now = case.now
 
@@ -79,7 +76,7 @@ class Reader:
             spoken = _newest(spoken)
         permits = set().union(*(word.permits for _, word in spoken))
         denies = set().union(*(word.denies for _, word in spoken))
-        released = permits - denies - {ANYTHING}
+        released = permits - denies
         if "other-person" in self.ours:
             released -= {each.name for each in self.entries if each.person != self.case.patient}
         if "requested-class" in self.ours and self.case.classes:
@@ -98,7 +95,7 @@ class Reader:
         decisions = {one.decision for one in each}
         if decisions == {"permit"} and (released or "decision-of-what-is-sent" not in self.ours):
             return Answer("permit", released)
-        return Answer("no-consent" if "no-consent" in decisions else "deny", frozenset())
+        return Answer("no-consent" if decisions == {"no-consent"} else "deny", frozenset())
 
     def in_force(self, words: list[tuple[JSON, Word]]) -> bool:
         """Whether a consent holds now that permits something to someone, or denies something of this."""
