@@ -36,13 +36,15 @@ class Printed:
     """What only the agency knows: its name as the person knows it, the directory's names of the recipients.
 
     names: directory URL → name. alias: the name that recipients know the agency by, where that is another.
-    contact: whom the person can tell that she takes it back.
+    contact: whom the person can tell that she takes it back. implied: items that the law takes as meant by
+    any release to refer; the page tells those that are not listed.
     """
 
     agency: str
     names: Mapping[str, str]
     alias: str = ""
     contact: str = ""
+    implied: frozenset[str] = frozenset()
 
 
 def release_page(consent: Mapping[str, Any], printed: Printed, language: str) -> str:
@@ -60,6 +62,8 @@ def release_page(consent: Mapping[str, Any], printed: Printed, language: str) ->
         "start": say.day(release.start),
         "end": say.day(release.end) if release.end else "",
     }
+    implied = _words_of(printed.implied - release.items, say)
+    fill["items"] = ", ".join(implied)
     form = {key: text.format_map(fill) for key, text in say.form.items()}
     facts, listed = _facts(release, printed, say, form), _listed(release, say)
     rights, undone = list(_rights(release, printed, form)), list(_undone(release, form))
@@ -67,7 +71,8 @@ def release_page(consent: Mapping[str, Any], printed: Printed, language: str) ->
         "language": say.language,
         "density": _density(facts, listed.values(), rights + undone, len(release.signers)),
         "agency": escape(printed.agency),
-        **{key: escape(form[key]) for key in ("title", "lead", "what", "only", "sign")},
+        **{key: escape(form[key]) for key in ("title", "lead", "what", "sign")},
+        "only": escape(f"{form['only']} {form['also']}" if implied else form["only"]),
         "rights_title": escape(form["rights"]),
         "undone_title": escape(form["undone"]),
         "facts": "\n".join(
@@ -107,7 +112,9 @@ class _Release:
         try:
             root, inner = consent["provision"], consent["provision"]["provision"]
             if _plain(root, inner):
-                return cls._of(consent, root, inner)
+                found = cls._of(consent, root, inner)
+                if found.items <= shipped().entries.keys():
+                    return found
         except (AttributeError, KeyError, TypeError):  # a shape that the page knows nothing of
             pass
         raise ValueError(
@@ -202,14 +209,15 @@ def _sentence(text: str) -> str:
 def _listed(release: _Release, say: Words) -> dict[str, list[str]]:
     """The items in words, under the heading that they stand under."""
     found = {
-        heading: [
-            _in_words(code, say.items)
-            for code, item in shipped().entries.items()
-            if code in release.items and item.group == group
-        ]
+        heading: _words_of((code for code in release.items if shipped().entries[code].group == group), say)
         for group, heading in (("offer", "about-the-need"), ("person", "about-me"))
     }
     return {heading: items for heading, items in found.items() if items}
+
+
+def _words_of(items: Iterable[str], say: Words) -> list[str]:
+    wanted = frozenset(items)
+    return [_in_words(code, say.items) for code in shipped().entries if code in wanted]
 
 
 def _rights(release: _Release, printed: Printed, form: Mapping[str, str]) -> Iterable[str]:

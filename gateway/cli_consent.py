@@ -21,7 +21,7 @@ from gateway.cli_said import err, out, said
 from gateway.cli_stream import say
 from gateway.node import Node, opened
 from gateway.release_answers import build as build
-from gateway.release_answers import policy_of, read_release, regimes_of
+from gateway.release_answers import implied_by, policy_of, read_release, regimes_of
 
 app = typer.Typer(help="Record what a person allows.", no_args_is_help=True)
 _RECORD_HELP = "A record of the person: whose it is is read from it, as the mapping says."
@@ -127,7 +127,8 @@ def _print(config: Path, written: dict[str, Any], to: Path, language: str, name:
         names, told = _names(node), node.settings
     alias = names.get(told.sends_as.organization, "") if told.sends_as.alias else ""
     contact = told.contact.replace("tel:", "").replace("mailto:", "")
-    page = release_page(written, Printed(told.name, names, alias, contact), chosen)
+    implied = implied_by(regimes_of(told, policy_of(told)))
+    page = release_page(written, Printed(told.name, names, alias, contact, implied), chosen)
     file = to / f"{name}.{chosen}.html" if to.is_dir() or not to.suffix else to
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(page, encoding="utf-8")

@@ -149,6 +149,8 @@ def _show_permits(found: Checked, policy: Policy, names: Mapping[str, str]) -> N
             begins = f"from {found.begins:%Y-%m-%d} " if found.begins else ""
             say(f"{who} may be told, for {purpose}, {begins}{until}:")
             say(f"  {policy.items.listed(one.items)}")
+            if implied := found.implied - set(one.items) - set(one.refused):
+                say(f"  and, as nobody can be referred without a word: {policy.items.listed(implied)}")
         if one.refused:
             say(f"{who} must not be told, for {purpose}:")
             say(f"  {policy.items.listed(one.refused)}")
@@ -185,6 +187,7 @@ def _as_json(found: Checked, names: Mapping[str, str]) -> None:
             }
             for one in found.permits
         ],
+        "implied": sorted(found.implied),
         "depends-on-labels-or-dates": found.more,
     }
     sys.stdout.write(json.dumps(told, ensure_ascii=False) + "\n")

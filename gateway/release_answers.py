@@ -6,7 +6,7 @@ consent-answers.schema.json says which there are.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any, Final
@@ -118,6 +118,16 @@ def policy_of(found: Settings) -> Policy:
 def regimes_of(found: Settings, policy: Policy) -> tuple[Regime, ...]:
     """The bodies of law for what this agency holds, or for part of it."""
     return tuple(regime for regime in policy.regimes.values() if regime.covers(found.kinds))
+
+
+def implied_by(regimes: Iterable[Regime]) -> frozenset[str]:
+    """The items that a release may let go without listing them: nobody can be referred without a word."""
+    meant = [
+        frozenset(item for rule in one.rules if rule.consent != "refused" for item in rule.implied_items)
+        for one in regimes
+        if one.whole
+    ]
+    return frozenset.intersection(*meant) if meant else frozenset()
 
 
 def may_be_open(found: Settings, policy: Policy) -> bool:

@@ -13,7 +13,7 @@ from consent.reading import Permitted, limited_by_more, read
 from consent.regimes import Regime
 from consent.release import Lacking, lacking
 from gateway import clock
-from gateway.release_answers import LAW, regimes_of
+from gateway.release_answers import LAW, implied_by, regimes_of
 from gateway.settings import Settings
 from profiles import validate
 from profiles.canonical import REGIME
@@ -22,12 +22,17 @@ from profiles.outcome import Issue, errors
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """All that is found. missing: by regime, what each rule lacks. permits: only of a usable consent."""
+    """All that is found.
+
+    missing: by regime, what each rule lacks. permits: only of a usable consent; implied: items that the law
+    takes as meant by any release to refer, listed or not.
+    """
 
     issues: tuple[Issue, ...]
     status: str
     missing: tuple[tuple[Regime, tuple[Lacking, ...]], ...]
     permits: tuple[Permitted, ...]
+    implied: frozenset[str]
     more: bool
     begins: datetime | None
     ended: bool
@@ -59,7 +64,7 @@ def check(
     found: Settings | None = None,
 ) -> Checked:
     """Everything there is to say of one Consent; `found` gives the zone where its days begin and end."""
-    now = clock.now()
+    now, laws = clock.now(), tuple(regimes)
     compiled = consent.compile_consent(resource, zone=found.timezone if found else UTC)
     issues = (*errors(validate(resource)), *compiled.issues, *_unnamed(resource))
     begun = compiled.gate.begun(now)
@@ -67,8 +72,9 @@ def check(
     return Checked(
         issues=_once(issues),
         status=compiled.status,
-        missing=tuple((one, lacking(compiled, one, kinds=kinds, minor=minor)) for one in regimes),
+        missing=tuple((one, lacking(compiled, one, kinds=kinds, minor=minor)) for one in laws),
         permits=() if issues or compiled.gate.ended(now) else read(compiled, at),
+        implied=implied_by(laws),
         more=limited_by_more(compiled),
         begins=None if begun else at,
         ended=compiled.gate.ended(now),

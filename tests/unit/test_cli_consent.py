@@ -205,7 +205,7 @@ def test_the_page_names_agencies_as_people_know_them(tmp_path: Path, shelter: Pa
     result = run("print", file, "-c", shelter, "--to", tmp_path / "page.html")
     assert result.exit_code == 0, result.output
     page = (tmp_path / "page.html").read_text("utf-8")
-    for name in ("Safe Haven", "Maple Street Office", "Harbor Food Pantry"):
+    for name in ("Safe Haven", "Maple Street Office", "Harbor Food Pantry", "also told: when I need it."):
         assert name in page
     assert "directory.example.org" not in page
 
@@ -239,7 +239,8 @@ def test_a_complete_release_and_what_it_permits(tmp_path: Path, shelter: Path) -
     assert (
         "Harbor Food Pantry may be told, for coordination of the person's care, "
         "until 2099-01-31, that day included:\n"
-        f"  {shipped().listed(ANSWERS['items'])}\n" in result.stdout
+        f"  {shipped().listed(ANSWERS['items'])}\n"
+        f"  and, as nobody can be referred without a word: {shipped().display('period')}\n" in result.stdout
     )
 
 

@@ -114,6 +114,13 @@ def test_a_release_without_an_end_says_so() -> None:
     assert "From June 1, 2026. It has no end date. It holds until I take it back." in said
 
 
+def test_what_the_law_takes_as_meant_is_told_although_it_is_not_listed() -> None:
+    printed = Printed("Safe Harbor", NAMES, implied=frozenset({"need", "priority"}))
+    said = text(release_page(release(), printed, "en"))
+    assert "Nothing else. To ask for this help, they are also told: how urgent it is." in said
+    assert "also told" not in text(release_page(release(items=["need", "priority"]), printed, "en"))
+
+
 def test_an_alias_is_told_to_the_person_whom_it_protects() -> None:
     printed = Printed("Safe Harbor", NAMES, alias="Maple Street Office")
     assert "it goes by the name Maple Street Office" in text(release_page(release(), printed, "en"))
@@ -188,6 +195,7 @@ def test_the_guide_lists_every_answer_and_every_item() -> None:
         ({"provision.provision.0.type": "deny"}, "of the form that"),
         ({"provision.provision.0.code": None}, "of the form that"),
         ({"provision.provision.0.actor": []}, "of the form that"),
+        ({"provision.provision.0.code.0.coding.0.code": "shoe-size"}, "of the form that"),
         ({"provision.actor.0.reference": {"display": "someone"}}, "of the form that"),
         ({"provision.period.start": None}, "of the form that"),
         ({"patient": {"reference": "Patient/1"}}, "of the form that"),
