@@ -18,6 +18,8 @@ from uuid import uuid4
 
 import httpx2
 import pytest
+from consult_world import PATH as CONSULT_PATH
+from consult_world import call, with_changes
 from happenings import audit_is_whole, look_into, offer_after, rows, running, settle
 from partner_calls import FHIR_JSON, Who, door, own_system, partner
 from sample_records import hospital_consent, hospital_message, hospital_patient, shelter_row
@@ -205,7 +207,7 @@ def memory(network: Network, name: str) -> int:
 
 
 @pytest.mark.parametrize(
-    "path", ["/records/hl7v2-referral", "/oauth/token", "/fhir/Task/x", "/notifications"]
+    "path", ["/records/hl7v2-referral", "/oauth/token", "/fhir/Task/x", "/notifications", CONSULT_PATH]
 )
 def test_50_megabytes_are_refused_before_they_are_sent(network: Network, path: str) -> None:
     began = time.monotonic()
@@ -439,6 +441,42 @@ def test_a_retried_accept_gets_its_first_answer(network: Network) -> None:
     check(other, {"status": 409, "code": "duplicate", "says": ["different content"]})
     updates = [event for event in network.events(HOSPITAL, sent["referral"]) if event.act == "update"]
     assert len([event for event in updates if not event.refused]) == 1
+
+
+# ------------------------------------------------------------------ the consent service
+
+CONSULT = cases(
+    "consult.yaml",
+    change={"type": "object"},
+    body=_TEXT,
+    headers={"type": "object"},
+    charset=_TEXT,
+    expression=_TEXT,
+)
+
+
+@pytest.mark.parametrize("case", CONSULT)
+def test_a_bad_call_of_the_consent_service(network: Network, case: Mapping[str, Any]) -> None:
+    at = door(network, HOSPITAL)
+    token = at.token(partner(network, PANTRY), "system/Task.r")
+    good = call()
+    assert at.post(CONSULT_PATH, token, good).json()["cards"][0]["summary"] == "CONSENT_PERMIT"
+    text = case.get("body", json.dumps(with_changes(good, case.get("change", {}))))
+    headers = {name.replace("-", "_"): value for name, value in case.get("headers", {}).items()}
+    answer = at.post(CONSULT_PATH, token, text.encode(case.get("charset", "utf-8")), **headers)
+    check(answer, case)
+    assert answer.headers["content-type"] == FHIR_JSON
+
+
+@pytest.mark.parametrize("name", [SHELTER, ALIAS])
+def test_a_shelter_has_no_consent_service(network: Network, name: str) -> None:
+    at, request_id = door(network, name), str(uuid4())
+    headers = {"X-Request-Id": request_id}
+    for method, path in (("GET", "/cds-services"), ("POST", CONSULT_PATH)):
+        shut = at.request(method, path, headers=headers, content=b"{}")
+        never = at.request(method, "/qzx/never-was", headers=headers, content=b"{}")
+        assert shut.status_code == 404
+        assert everything_but_the_date(shut) == everything_but_the_date(never)
 
 
 # ------------------------------------------------------------------ tokens

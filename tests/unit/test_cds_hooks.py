@@ -14,6 +14,7 @@ from consult_world import (
     CLINIC,
     MRN,
     NPI,
+    PATH,
     TYPES,
     bundle,
     call,
@@ -33,7 +34,6 @@ from gateway.store.schema import metadata
 from profiles.canonical import ACT_CODE
 from profiles.document import DocumentError
 
-PATH = "/cds-services/patient-consent-consult"
 Call = Callable[..., httpx2.Response]
 
 

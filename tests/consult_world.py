@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
 from typing import Any
 
 from profiles.canonical import ACT_CODE, ACT_REASON, CONFIDENTIALITY, CONSENT_SCOPE, PARTICIPATION_TYPE
 
+PATH = "/cds-services/patient-consent-consult"
 MRN = "urn:oid:2.16.840.1.113883.19.5"
 NPI = "http://hl7.org/fhir/sid/us-npi"
 TYPES = "http://hl7.org/fhir/resource-types"
@@ -71,3 +74,20 @@ def call(**context: Any) -> dict[str, Any]:
         "hookInstance": "d1577c69-dfbe-44ad-ba6d-3e05e953b2ea",
         "context": {name: value for name, value in (usual | context).items() if value is not None},
     }
+
+
+def with_changes(value: dict[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """A copy with some parts changed: `{"context.actor.0": 7}`; None removes one, a next number adds one."""
+    made: dict[str, Any] = json.loads(json.dumps(value))
+    for way, part in changes.items():
+        *steps, last = way.split(".")
+        target: Any = made
+        for step in steps:
+            target = target[int(step)] if isinstance(target, list) else target[step]
+        if isinstance(target, list):
+            target[int(last) : int(last) + 1] = [] if part is None else [part]
+        elif part is None:
+            del target[last]
+        else:
+            target[last] = part
+    return made
