@@ -106,7 +106,9 @@ def accept(node: Node, task_id: str, key: str) -> dict[str, object]:
     with node.store.work() as work:
         disclosures.end(work, [read.disclosure])
     wanted = {**read.resource, "status": "accepted"}
-    Exchange(node).update_task(pantry, task_id, wanted, read.etag, key)
+    done = Exchange(node).update_task(pantry, task_id, wanted, read.etag, key)
+    with node.store.work() as work:
+        disclosures.end(work, [done.disclosure])
     return wanted
 
 
