@@ -67,8 +67,9 @@ def answered(tmp_path: Path, config: Path, **more: Any) -> Result:
 
 def asked(config: Path, *options: str | Path, signers: Iterable[str], rest: Iterable[str] = ()) -> Result:
     """A talk about food for Luz, who is safe to be told of by her nickname alone."""
-    minimum = policy_of(settings.read(config)).minimum["food-insecurity"]
-    titles = [one.title for _, one in sorted(policy_of(settings.read(config)).minimum.items())]
+    known = policy_of(settings.read(config)).minimum
+    minimum = known["food-insecurity"]
+    titles = list(dict.fromkeys(one.title for _, one in sorted(known.items())))
     wanted = {"need", "alias"}
     talk = [
         PERSON["system"],
