@@ -338,7 +338,8 @@ class Exchange:
         referral.check_transition(known.expected, task["status"], "owner", task.get("statusReason"))
         answer_id = str(uuid4())
         node.store.vault.create(answer_id)
-        contents.put(work, answer_id, "answer", mapped.resources)
+        said = {name: one for name, one in mapped.resources.items() if name in ("Task", "Procedure")}
+        contents.put(work, answer_id, "answer", said)
         inbound.change(work, known.id, expected=task["status"])
         outbox.post(work, "answer", notify.inbound_lane(known), {"inbound": known.id, "answer": answer_id})
         record(work, ask, "update", "U", details={"inbound": known.id, "status": task["status"]})
