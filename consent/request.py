@@ -18,6 +18,7 @@ from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
+from consent.actors import DIRECTORY
 from consent.matter import Matter
 from consent.policy import Policy, load_policy
 from consent.provisions import CompiledConsent, earliest
@@ -88,7 +89,7 @@ def _contents(question: Question, policy: Policy, actors: AskedActors) -> list[C
             zone,
             url=url,
             authors=by.get(url, set()) | by.get(key, set()) if by else (),
-            actors=actors,
+            actors=actors if question.directory else DIRECTORY,
         )
         for key, (url, resource) in zip(_keys(question), entries, strict=True)
     ]

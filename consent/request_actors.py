@@ -24,6 +24,14 @@ class AskedActors(Actors):
         # Where nobody is said to ask, no name is the asking party's.
         literal = not names or any(kind_of(name) == "literal" for name in names)
         super().__init__(directory, literal=literal, now=now)
+        self._meanings: dict[tuple[tuple[str, ...], int], frozenset[str] | None] = {}
+
+    def _meant(self, reference: Any, depth: int) -> frozenset[str] | None:
+        # Groups within groups may share members: each is gone through once, or the work would multiply.
+        key = (tuple(names_of(reference)), depth)
+        if key not in self._meanings:
+            self._meanings[key] = super()._meant(reference, depth)
+        return self._meanings[key]
 
     def _comparable(self, name: str) -> bool:
         return super()._comparable(name) or kind_of(name) in self._systems

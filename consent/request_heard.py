@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from consent.actors import Actors
 from consent.consult import Demand, Findings, _replaced, consult
+from consent.limits import Limits
 from consent.matter import Matter, bits
-from consent.provisions import CompiledConsent, Query, earliest
-from consent.question import Question
+from consent.provisions import CompiledConsent, Query, Rule, earliest
+from consent.question import Question, RequestError
 from consent.r4 import ACTIVE
 from consent.request_answer import WORDS, Answered
 from consent.residual import residual
 from consent.resource import Content
 from profiles.canonical import ACT_REASON
+from profiles.outcome import Issue
 from profiles.terminology import known
 
 _OF_ANOTHER: Final = frozenset({"consent-items", "consent-purpose", "consent-recipient", "consent-discloser"})
+
+
+MOST_WORK: Final = 5_000_000  # comparisons of one thing with one provision: about a second
 
 
 @dataclass(slots=True)
@@ -41,6 +46,7 @@ class Heard:
 
 def hear(question: Question, matter: Matter, consents: Sequence[CompiledConsent], actors: Actors) -> Heard:
     """Ask the consents for each purpose; what is to go must be permitted for every one of them."""
+    _check_work(question, matter, consents)
     asking = actors.asking(question.actors)
     places = frozenset(question.places) or actors.places(asking)
     widely = actors.asking_widely(asking)
@@ -70,6 +76,25 @@ def hear(question: Question, matter: Matter, consents: Sequence[CompiledConsent]
         heard.unusable = found.unusable
     heard.lacking |= dict.fromkeys(bits(heard.denied), "consent-denied")
     return heard
+
+
+def _check_work(question: Question, matter: Matter, consents: Sequence[CompiledConsent]) -> None:
+    """Raises RequestError where the answer would take too long.
+
+    Provisions about single things and dates are put to each thing for each purpose; classes and labels once.
+    """
+    stated = [limits for one in consents for limits in (one.limits, *_limits(one.rules))]
+    anew = sum(len(limits.data or ()) + (limits.dates is not None) for limits in stated)
+    once = len({limits.classes for limits in stated}) + len({limits.labels for limits in stated})
+    if (anew * max(1, len(question.purposes)) + once) * len(matter.data) > MOST_WORK:
+        rule = "has too many entries for so many purposes and provisions; ask in parts"
+        raise RequestError([Issue("error", "too-costly", rule, expression="content")])
+
+
+def _limits(rules: Iterable[Rule]) -> Iterator[Limits]:
+    for rule in rules:
+        yield rule.limits
+        yield from _limits(rule.rules)
 
 
 def _problem(found: Findings) -> str:

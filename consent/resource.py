@@ -90,7 +90,7 @@ def content(
         date=_date(resource, zone),
         itself=frozenset(name for name in (url, f"{kind}/{identity}" if identity else "") if name),
         refers=frozenset(seen.refers),
-        authors=actors.asking(by) if by else frozenset(),
+        authors=actors.asking(by) if by and actors is not DIRECTORY else frozenset(by),
     )
     found = Content([itself], _about(resource, seen, url))
     # Contained resources have no life of their own: their date, labels and names are those around them.
@@ -123,30 +123,46 @@ def provenance_authors(resources: Iterable[Mapping[str, Any]]) -> dict[str, set[
 
 def references(value: Any) -> set[str]:
     """Every literal reference in an element, to other resources only."""
-    return _look_through(value).refers
-
-
-def _look_through(value: Any) -> _Seen:
-    """Everything in one resource, or in one element; resources in a Bundle or Parameters count apart."""
-    seen = _Seen()
+    found: set[str] = set()
     waiting = [value]
     while waiting:
         node = waiting.pop()
         if isinstance(node, dict):
-            system, code, literal = node.get("system"), node.get("code"), node.get("reference")
-            if isinstance(code, str) and isinstance(system, str):
-                seen.codes.add((system, code))
+            literal = node.get("reference")
             if isinstance(literal, str) and literal and literal[0] != "#":
-                seen.refers.add(literal)
-            for name, one in node.items():
-                if name == "contained" and isinstance(one, list):
-                    seen.contained += [each for each in one if _is_resource(each)]
-                if name == "resource" and _is_resource(one):
-                    seen.inner.append(one)
-                elif name != "meta" and isinstance(one, (dict, list)):
-                    waiting.append(one)
+                found.add(literal)
+            waiting += [one for one in node.values() if isinstance(one, (dict, list))]
         elif isinstance(node, list):
-            waiting.extend(node)
+            waiting += node
+    return found
+
+
+def _look_through(resource: Mapping[str, Any]) -> _Seen:
+    """Everything in one resource; resources in a Bundle or in Parameters count apart."""
+    seen = _Seen()
+    codes, refers = seen.codes, seen.refers
+    waiting: list[Any] = [resource]
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, list):
+            waiting += node
+            continue
+        if not isinstance(node, dict):
+            continue
+        code, literal = node.get("code"), node.get("reference")
+        if isinstance(code, str) and isinstance(system := node.get("system"), str):
+            codes.add((system, code))
+        if isinstance(literal, str) and literal and literal[0] != "#":
+            refers.add(literal)
+        for name, one in node.items():
+            if one.__class__ is str or not isinstance(one, (dict, list)):  # most parts are text
+                continue
+            if name == "contained" and isinstance(one, list):
+                seen.contained += [each for each in one if _is_resource(each)]
+            if name == "resource" and _is_resource(one):
+                seen.inner.append(one)
+            elif name != "meta":
+                waiting.append(one)
     return seen
 
 

@@ -339,6 +339,41 @@ def test_consents_of_several_people_of_whom_none_is_asked_for(post: Call) -> Non
     assert answer.json()["issue"][0]["expression"] == ["context.patientId"]
 
 
+def test_what_would_take_too_long(post: Call) -> None:
+    """Each of a thousand provisions about one thing would be put to each of a thousand entries, six times."""
+    denies = [
+        {"type": "deny", "data": [{"meaning": "instance", "reference": {"reference": "Flag/1"}}]}
+    ] * 1000
+    entries = [{"resource": {"resourceType": "Flag", "id": str(number)}} for number in range(1000)]
+    purposes = ["TREAT", "ETREAT", "HPAYMT", "HOPERAT", "HRESCH", "HMARKT"]
+    answer = post(call(consent=[consent(provision=denies)], content=bundle(*entries), purposeOfUse=purposes))
+    assert answer.status_code == 400
+    (issue,) = answer.json()["issue"]
+    assert (issue["code"], issue["expression"]) == ("too-costly", ["context.content"])
+
+
+def test_groups_that_share_members_are_gone_through_once(post: Call) -> None:
+    """Twenty members each, eight deep, would be 25 billion."""
+    last = {
+        "resourceType": "Group",
+        "id": "g7",
+        "actual": True,
+        "member": [{"entity": {"identifier": CLINIC}}],
+    }
+    groups = [
+        {
+            "resourceType": "Group",
+            "id": f"g{n}",
+            "actual": True,
+            "member": [{"entity": {"reference": f"Group/g{n + 1}"}}] * 20,
+        }
+        for n in range(7)
+    ]
+    directory = bundle(*({"resource": one} for one in (*groups, last)))
+    held = [consent(actor=[recipient(reference="Group/g0")])]
+    assert card(post(call(consent=held, directory=directory)))["summary"] == "CONSENT_PERMIT"
+
+
 def test_too_long_and_not_json(post: Call) -> None:
     assert post(b" " * 1_100_000).status_code == 413
     assert post(b"<x/>", **{"Content-Type": "application/xml"}).status_code == 415
