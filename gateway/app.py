@@ -89,7 +89,7 @@ def create_app(node: Node, identity: Identity) -> Guard:
         route("POST", "/fhir/{type}/$validate", face.validate)
         if node.settings.consent_service:
             route("GET", "/cds-services", face.cds_services)
-            route("POST", f"/cds-services/{cds_hooks.SERVICE}", face.consult_consents)
+            route("POST", "/cds-services/patient-consent-consult", face.consult_consents)
     return Guard(app, node.settings.body_limit)
 
 
