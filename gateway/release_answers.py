@@ -70,6 +70,7 @@ def build(found: Settings, given: Mapping[str, Any]) -> dict[str, Any]:
         regime=next((regime for kind, regime in _REGIME_OF.items() if kind in found.kinds), _NO_LAW),
         statements=given.get("statements", FORM_SAYS),
         signers=signers,
+        adult=given.get("adult", False),
         replaces=given.get("replaces", ""),
         signed_on=given.get("signed-on", ""),
         language=given.get("language", ""),
@@ -112,7 +113,8 @@ def today(found: Settings) -> date:
 
 def policy_of(found: Settings) -> Policy:
     """Law and minimum sets as the node has them. Raises DocumentError."""
-    return consent.load_policy(consent.SHIPPED, *([found.policies] if found.policies else []))
+    own = [found.policies] if found.policies else []
+    return consent.load_policy(consent.SHIPPED, *own, state=found.state)
 
 
 def regimes_of(found: Settings, policy: Policy) -> tuple[Regime, ...]:
