@@ -66,6 +66,7 @@ def may_tell(node: Node, work: Work, known: Inbound) -> Decision:
     """May where this referral stands be told to the agency that made it, now, and how much of it?"""
     kinds = node.settings.kinds
     told = contents.get(work, person_key(known), PERSON) or {}
+    consents = node.compiled.of_person(work, known.subject_digest or "")
     facts = Facts(
         source=Party(known.organization, kinds=kinds),
         recipient=recipient_now(node, known.source),
@@ -73,9 +74,9 @@ def may_tell(node: Node, work: Work, known: Inbound) -> Decision:
         referral_type="",
         state=STATE,
         record=answer_matter(kinds, node.policy),
-        person=person(told, work.now),
+        person=person(told, consents, work.now),
         agreements=node.agreements.between(known.source, known.organization),
-        consents=node.compiled.of_person(work, known.subject_digest or ""),
+        consents=consents,
         policy=node.policy,
     )
     return decide_answer(facts, work.now)
