@@ -31,11 +31,12 @@ RECIPIENT = "referral-recipient"
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """A party to the agreement, what it may do under it, and the thumbprints (RFC 7638) of its keys."""
+    """A party to the agreement, what it may do under it, the thumbprints (RFC 7638) of its keys, and its kinds in law."""
 
     organization: str
     roles: frozenset[str]
     keys: tuple[str, ...] = ()
+    kinds: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +91,12 @@ class Agreement:
     def is_between(self, source: str, recipient: str) -> bool:
         """Whether it lets `source` refer to `recipient`; the way back is another role."""
         return source != recipient and self._has(source, SOURCE) and self._has(recipient, RECIPIENT)
+
+    def kinds_of(self, organization: str) -> frozenset[str]:
+        """What a party is in law, as all parties have signed; of no kind where they have not."""
+        if not self.signed:
+            return frozenset()
+        return frozenset().union(*(one.kinds for one in self.members if one.organization == organization))
 
     def is_replaced(self, now: datetime) -> bool:
         """Whether a newer version stands in its place."""
@@ -202,7 +209,12 @@ def of(data: Mapping[str, Any]) -> Agreement:
         version=data["version"],
         status=effective(data),
         members=tuple(
-            Member(one["organization"], frozenset(one["roles"]), tuple(one.get("keys", ())))
+            Member(
+                one["organization"],
+                frozenset(one["roles"]),
+                tuple(one.get("keys", ())),
+                frozenset(one.get("kinds", ())),
+            )
             for one in data["parties"]
         ),
         starts=first_moment(data["period"]["start"], zone),

@@ -85,18 +85,16 @@ def check_minimum(course: Course) -> None:
             ["A minimum set for this type of referral."],
         )
         return
-    entries = minimum.offer if course.view == "offer" else (*minimum.offer, *minimum.dossier)
-    # By what the record holds, not by what may go: refusing the one must never bring out the other.
-    wanted = {entry.item for entry in entries if entry.unless not in course.facts.items}
     course.keep(
         "minimum",
-        wanted,
+        minimum.needed(course.view, course.facts.items, course.items),
         "view" if course.view == "offer" else "minimum",
         lambda gone: (
             f"Not needed {'before it is accepted' if course.view == 'offer' else 'for this'}: {gone}."
         ),
     )
-    missing = [entry.item for entry in entries if entry.required and entry.item not in course.items]
+    required = [entry.item for entry in minimum.entries(course.view) if entry.required]
+    missing = [item for item in required if item not in course.items]
     if missing:
         code = course.withheld.get(missing[0], "minimum-required")
         listed = course.facts.policy.items.listed(missing)

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, tzinfo
 from typing import Any, Final
 
+from consent.elements import ADULT
 from consent.facts import Person
 from consent.items import Item, ItemTable, is_about, source_of
 from consent.labelling import declared as declared_labels
@@ -18,6 +19,8 @@ from consent.labels import provenance
 from consent.matter import Code, Datum, Label, Matter
 from consent.paths import build
 from consent.policy import Policy
+from consent.provisions import CompiledConsent
+from consent.r4 import ACTIVE
 from consent.sensitivity import settled
 from consent.when import first_moment, last_moment
 from profiles.canonical import DISCLOSURE_ITEM
@@ -63,8 +66,20 @@ def describe(
     return Matter(data, abstract=())
 
 
-def person(resources: Mapping[str, Any], now: datetime) -> Person:
-    """What the law asks about the person of a record: whether under 18 at `now`."""
+def person(resources: Mapping[str, Any], consents: Iterable[CompiledConsent], now: datetime) -> Person:
+    """What the law asks about the person of a record: whether under 18 at `now`.
+
+    By the date of birth in the record; where there is none, by what the person has signed to be of age.
+    """
+    found = _by_birth(resources, now)
+    if found.minor is None and any(
+        one.usable and one.status == ACTIVE and ADULT in one.contains for one in consents
+    ):
+        return Person(minor=False)
+    return found
+
+
+def _by_birth(resources: Mapping[str, Any], now: datetime) -> Person:
     born = (resources.get("Patient") or {}).get("birthDate")
     try:
         first, last = first_moment(str(born), UTC), last_moment(str(born), UTC)

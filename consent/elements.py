@@ -27,9 +27,12 @@ ELEMENTS: Final = {
 # Those that a provision states; the others stand once, for the whole Consent.
 STATED_BY_PROVISIONS: Final = frozenset({"recipient", "items", "purpose", "end"})
 
+# That the person is of age: no law demands it, but it counts where the record does not tell.
+ADULT: Final = "adult"
+
 # Those that stand as a `consent-statement` extension.
 STATEMENTS: Final = frozenset(
-    {"right-to-revoke", "consequences", "redisclosure-statement", "voluntary", "no-expiry"}
+    {"right-to-revoke", "consequences", "redisclosure-statement", "voluntary", "no-expiry", ADULT}
 )
 
 

@@ -20,7 +20,7 @@ from consent.actors import DIRECTORY, Actors, names_of
 from consent.elements import ELEMENTS, STATED_BY_PROVISIONS, STATEMENTS
 from consent.limits import Limits
 from consent.provisions import CompiledConsent, Gate, Rule
-from consent.r4_parts import Faults, Reading, all_codings, codings, gate, limits, list_of
+from consent.r4_parts import Faults, Reading, acting_within, all_codings, codings, gate, limits, list_of
 from consent.when import first_moment
 from profiles.canonical import ACT_CODE, CONSENT_REPLACES, CONSENT_SCOPE, CONSENT_STATEMENT
 
@@ -143,7 +143,7 @@ class _Compiler:
             self.faults.invalid(f"Consent.{path}.provision", f"is nested deeper than {_DEPTH}")
             return ()
         rules = [
-            self._rule(child, f"{path}.provision[{number}]", inherited, depth + 1)
+            self._rule(acting_within(provision, child), f"{path}.provision[{number}]", inherited, depth + 1)
             for number, child in enumerate(inner)
         ]
         return tuple(rule for rule in rules if not rule.gate.never)
@@ -175,7 +175,7 @@ def _stated_once(
         "signed-by-patient": "Patient" in signed,
         "signed-by-guardian": "RelatedPerson" in signed,
     }
-    return frozenset(element for element, there in present.items() if there) | (statements & ELEMENTS.keys())
+    return frozenset(element for element, there in present.items() if there) | statements
 
 
 def _has_end(root: Any) -> bool:

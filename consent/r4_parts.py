@@ -255,6 +255,20 @@ def _about_reading(provision: Mapping[str, Any], place: str, faults: Faults) -> 
     return "action" not in provision or bool(speaks & found)
 
 
+def acting_within(around: Mapping[str, Any], provision: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A nested provision with the actions that hold for it: its own, else those of the provision around it.
+
+    Actions gate what is inside: within a deny of `use`, which we also read as a deny of reading, no permit is
+    one of reading, whatever action it names.
+    """
+    if "action" not in around:
+        return provision
+    listed = around["action"] if isinstance(around["action"], list) else []
+    reads = _READING & {code for one in listed for code in codings(one, CONSENT_ACTION)}
+    inherited = {"action": around["action"]}
+    return {**inherited, **provision} if reads else {**provision, **inherited}
+
+
 def period(value: Any, where: str, reading: Reading) -> tuple[datetime | None, datetime | None]:
     """First and last instant of a Period, both inclusive; None where it is open."""
     if value is None:

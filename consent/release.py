@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from consent.elements import ELEMENTS, STATED_BY_PROVISIONS
+from consent.elements import ADULT, ELEMENTS, STATED_BY_PROVISIONS
 from consent.items import shipped
 from consent.provisions import CompiledConsent
 from consent.r4 import compile_consent
@@ -36,6 +36,7 @@ def new_consent(
     regime: str,
     statements: Iterable[str] = FORM_SAYS,
     signers: Iterable[str] = ("patient",),
+    adult: bool = False,
     replaces: str = "",
     signed_on: str = "",
     language: str = "",
@@ -48,7 +49,8 @@ def new_consent(
     the person was not asked about is not in it.
 
     `statements` are those that the signed form holds; the printed page of `consent.form` holds all four.
-    `signers`: `patient`, `guardian` or both. `replaces`: id of an earlier Consent that this one takes the
+    `signers`: `patient`, `guardian` or both. `adult`: the form says that the person is of age, which counts
+    where the record does not tell. `replaces`: id of an earlier Consent that this one takes the
     place of. `signed_on`: FHIR date, when that is not the day of `recorded`. `language`: of the form. An
     `end` of None says outright that there is none; whether the law lets a release do so is the caller's to
     know. Our profile demands an end, so such a Consent does not claim it.
@@ -71,7 +73,7 @@ def new_consent(
     return {
         "resourceType": "Consent",
         **({} if end is None else {"meta": {"profile": [canonical.CONSENT]}}),
-        **_extensions(says, replaces, ends=end is not None),
+        **_extensions(says | ({ADULT} if adult else set()), replaces, ends=end is not None),
         "status": "active",
         "scope": _concept(canonical.CONSENT_SCOPE, "patient-privacy"),
         "category": [_concept(canonical.ACT_CODE, "IDSCL")],
@@ -187,7 +189,7 @@ def _known(what: str, given: frozenset[str], known: Collection[str]) -> None:
 
 
 def _extensions(statements: frozenset[str], replaces: str, *, ends: bool) -> dict[str, Any]:
-    says = [code for code in FORM_SAYS if code in statements] + ([] if ends else [NO_EXPIRY])
+    says = [code for code in (*FORM_SAYS, ADULT) if code in statements] + ([] if ends else [NO_EXPIRY])
     found: list[dict[str, Any]] = [{"url": canonical.CONSENT_STATEMENT, "valueCode": code} for code in says]
     if replaces:
         found.append(

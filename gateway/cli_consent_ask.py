@@ -135,7 +135,7 @@ def _day(text: str, found: Settings, open_too: bool) -> date | None:
 
 def _signers(found: Settings) -> dict[str, Any]:
     if not _yes("Is the person under 18"):
-        return {"signers": ["patient"]}
+        return {"signers": ["patient"], "adult": True}
     signers = ["patient"] if _yes("Does the person sign", default=True) else []
     if _yes("Does a parent or guardian sign"):
         signers.append("guardian")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import consent
@@ -63,9 +63,12 @@ def ask_about(node: Node, work: Work, referral: Referral, task: Task) -> Asked:
     record = contents.get(work, referral.id, referrals.RECORD) or {}
     excluded = exclusion.of(record)
     resources: Mapping[str, Any] = record.get("resources", {})
+    consents = node.compiled.of_person(work, referral.subject_digest)
+    agreements = node.agreements.between(referral.organization, task.owner)
+    kinds = frozenset[str]().union(*(one.kinds_of(task.owner) for one in agreements))
     facts = Facts(
         source=Party(referral.organization, kinds=node.settings.kinds),
-        recipient=recipient_now(node, task.owner),
+        recipient=replace(recipient_now(node, task.owner), kinds=kinds),
         purpose=referral.purpose,
         referral_type=referral.referral_type,
         state=task.status,
@@ -76,9 +79,9 @@ def ask_about(node: Node, work: Work, referral: Referral, task: Task) -> Asked:
             [(element, sensitivity) for _, _, element, sensitivity in record.get("lineage", ())],
             zone=node.settings.timezone,
         ),
-        person=consent.person(resources, work.now),
-        agreements=node.agreements.between(referral.organization, task.owner),
-        consents=node.compiled.of_person(work, referral.subject_digest),
+        person=consent.person(resources, consents, work.now),
+        agreements=agreements,
+        consents=consents,
         excluded=excluded.closed if record else _closed_to(work, referral, task.owner),
         policy=node.policy,
     )

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from itertools import combinations
 
 import consent
-from consent import CompiledConsent, Decision, Facts, Matter, Party
+from consent import CompiledConsent, Decision, Facts, Matter, Party, Person
 from consent.labels import provenance
 from consent.minimum import MinimumSet
 from gateway.exchange import PURPOSE
@@ -48,7 +48,12 @@ def leaving(
         if kind.kind in ("referral", "amendment"):
             for item, found in item_fields(kind, node.policy.items).items():
                 fields.setdefault(item, {}).update(dict.fromkeys(found))
+    agreements = node.agreements.between(node.sends_as.organization, recipient)
+    agreed = {clause.referral_type for one in agreements for clause in one.clauses}
     for referral_type, minimum in node.policy.minimum.items():
+        # Nothing is to be told of a type that no agreement speaks of, unless none speaks of any: then, why.
+        if agreed and referral_type not in agreed:
+            continue
         for state in _STATES:
             decisions = [
                 _decide(node, recipient, consents, referral_type, state, items)
@@ -105,6 +110,7 @@ def _decide(
         referral_type=referral_type,
         state=state,
         record=Matter.of_items(items, dict.fromkeys(items, labels)),
+        person=Person(minor=False),  # of an adult; a minor's may take another signature
         agreements=node.agreements.between(node.sends_as.organization, recipient),
         consents=tuple(consents),
         policy=node.policy,

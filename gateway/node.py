@@ -78,7 +78,12 @@ class Node:
         self.settings = settings
         self.now = now
         own_rules = [settings.policies] if settings.policies else []
-        self.policy: Policy = consent.load_policy(consent.SHIPPED, *own_rules)
+        self.policy: Policy = consent.load_policy(consent.SHIPPED, *own_rules, state=settings.state)
+        if unlisted := sorted(self.policy.unlisted(settings.kinds)):
+            raise ValueError(
+                f"{settings.path.name}: kinds: no regime on file speaks of {', '.join(unlisted)}, so nothing "
+                "could ever go. Name a kind from docs/reference/regimes, or add a policy folder."
+            )
         added = package_store.kept(settings.packages)
         self.definitions: Definitions = Definitions(added) if added else shipped()
         self.agreements = AgreementBook.read(settings.agreements)

@@ -15,7 +15,7 @@ from mappings import Mapped
 from profiles import canonical
 
 # The code systems that a kind of need is told in, the one that is asked first before the other.
-_REFERRAL_TYPES: Final = (f"{canonical.BASE}/CodeSystem/referral-type", canonical.SDOHCC_CODES)
+_REFERRAL_TYPES: Final = (canonical.REFERRAL_TYPE, canonical.SDOHCC_CODES)
 
 
 def candidates(

@@ -68,6 +68,7 @@ class Settings:
     name: str
     tenant: str
     kinds: frozenset[str]
+    state: str | None
     contact: str
     timezone: ZoneInfo
     identities: tuple[IdentitySettings, ...]
@@ -112,6 +113,7 @@ def read(path: Path) -> Settings:
         name=data["name"],
         tenant=data.get("tenant", "main"),
         kinds=frozenset(data["kinds"]),
+        state=data.get("state"),
         contact=f"{data['contact']['name']}, {data['contact']['telecom']}",
         timezone=_timezone(document),
         identities=tuple(_identity(base, entry) for entry in data["identities"]),

@@ -37,6 +37,7 @@ STATUS_REASON: Final = f"{BASE}/CodeSystem/status-reason"
 CONTACT_RULE: Final = f"{BASE}/CodeSystem/contact-rule"
 REGIME: Final = f"{BASE}/CodeSystem/regime"
 TASK_OUTPUT: Final = f"{BASE}/CodeSystem/task-output"
+REFERRAL_TYPE: Final = f"{BASE}/CodeSystem/referral-type"
 
 # FHIR R4 (4.0.1).
 FHIR: Final = "http://hl7.org/fhir/StructureDefinition"

@@ -79,4 +79,5 @@ def _consent(system: str, value: str, items: list[str]) -> Mapping[str, Any]:
         "recipients": [PANTRY],
         "items": items,
         "signed": "Paper form in the locked cabinet",
+        "adult": True,
     }

@@ -8,6 +8,7 @@ import pytest
 
 from gateway import settings
 from gateway.demo.agencies import HOSPITAL, SHELTER, found
+from gateway.node import Node
 from profiles.document import DocumentError
 
 
@@ -48,7 +49,8 @@ def test_a_shelter_sends_under_its_alias_and_is_at_home_under_its_name(files: di
     [
         ("timezone: America/New_York", "time_zone: America/New_York", "time_zone"),
         ("timezone: America/New_York", "timezone: America/Newhaven", "timezone"),
-        ("kinds: [covered-entity]", "kinds: [hospital]", "kinds"),
+        ("kinds: [covered-entity]", "kinds: [Hospital]", "kinds"),
+        ("kinds: [covered-entity]", "kinds: [covered-entity]\nstate: Connecticut", "state"),
         ("    inbox: true", "    inbox: maybe", "inbox"),
         ("    inbox: true", "    in_box: true", "in_box"),
         ("node_key: keys/node.key", "", "node_key"),
@@ -84,3 +86,9 @@ def test_everything_wrong_is_told_at_once(files: dict[str, Path]) -> None:
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises((DocumentError, OSError), match=r"node\.yaml"):
         settings.read(tmp_path / "node.yaml")
+
+
+def test_a_kind_of_agency_that_no_regime_speaks_of_stops_the_start(files: dict[str, Path]) -> None:
+    copy, _ = changed(files[HOSPITAL], "kinds: [covered-entity]", "kinds: [covered-entity, circus]")
+    with pytest.raises(ValueError, match="no regime on file speaks of circus"):
+        Node(settings.read(copy))

@@ -6,17 +6,19 @@ import runpy
 from pathlib import Path
 
 import pytest
+from consent_world import changed, facts
 
 import consent
 from consent.items import shipped
 from consent.minimum import MinimumSet, load_minimum
 from consent.policy import SHIPPED
 from profiles.canonical import BASE, SDOHCC_CODES
-from profiles.document import DocumentError
+from profiles.document import DocumentError, load
 from profiles.registry import shipped as definitions
 from profiles.value_sets import value_set
 
 ROOT = Path(__file__).parents[2]
+CONSENT_CASES = ROOT / "tests" / "cases" / "consent"
 FILES = sorted((SHIPPED / "minimum").glob("*.yaml"))
 SETS = {path.stem: load_minimum(path, shipped()) for path in FILES}
 each_set = pytest.mark.parametrize("one", SETS.values(), ids=SETS)
@@ -71,10 +73,31 @@ def test_each_kind_of_need_is_a_code_of_gravity_or_of_ours_and_has_one_set() -> 
     assert "sdoh-category-unspecified" not in codes
 
 
-def test_the_policy_knows_each_set_by_its_first_code() -> None:
+def test_the_policy_knows_each_set_by_all_its_codes() -> None:
     policy = consent.load_policy()
-    for one in SETS.values():
-        assert policy.minimum[one.referral_type] == one
+    assert policy.minimum == {code: one for one in SETS.values() for code in one.referral_types}
+
+
+def test_deciding_goes_by_what_is_needed() -> None:
+    """A number that may go stays here all the same, where the rule of how to use it stays."""
+    case = load(CONSENT_CASES / "hospital-to-pantry.yaml", {}).data["facts"]
+    advocacy = "intimate-partner-violence"
+    items = ["need", "phone", "contact-rule"]
+    told = {
+        "state": "accepted",
+        "referral-type": advocacy,
+        "agreement.referral-type": advocacy,
+        "agreement.consent-required": False,
+        "consents": [],
+        "agreement.dossier": items,
+        "items": items,
+    }
+    decided = consent.decide(*facts(changed(case, told)))
+    assert decided.items == {"need", "phone", "contact-rule"}
+    for change in ({"items": ["need", "phone"]}, {"agreement.dossier": ["need", "phone"]}):
+        decided = consent.decide(*facts(changed(case, told | change)))
+        assert decided.items == {"need"}
+        assert decided.withheld["phone"] == "minimum"
 
 
 def test_people_without_an_address_are_served() -> None:
