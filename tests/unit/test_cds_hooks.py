@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import sys
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from typing import Any
 
 import httpx2
@@ -26,7 +28,7 @@ from consult_world import (
 from partner_calls import OWN_SYSTEM, Door, Who
 from sqlalchemy import func, select
 
-from gateway import keys, settings
+from gateway import cds_hooks, keys, settings
 from gateway.app import create_app
 from gateway.demo.agencies import ALIAS, HOSPITAL, PANTRY, SHELTER, Agency, found, organization
 from gateway.node import Identity, Node
@@ -222,6 +224,35 @@ def test_a_consent_that_cannot_be_read_denies_and_its_owner_learns_why(post: Cal
     assert found["extension"]["unusable"] == [
         {"consent": "Consent/odd", "issues": ["Consent.dateTime does not say when the consent was recorded"]}
     ]
+
+
+def test_no_consent_and_deny_take_the_same_work(node: Node) -> None:
+    """Of calls of the same size: how long an answer takes must not tell which of the two it is."""
+
+    def steps(**provision: Any) -> tuple[str, int]:
+        held = [consent(str(number), **provision) for number in range(3)]
+        body = json.dumps(
+            call(consent=held, content=bundle(*(observation(str(n)) for n in range(20))))
+        ).encode()
+        counted = 0
+
+        def count(*_event: Any) -> None:
+            nonlocal counted
+            counted += 1
+
+        now, source = datetime(2026, 6, 1, tzinfo=UTC), cds_hooks.Source("x", "https://x.example")
+        sys.setprofile(count)
+        try:
+            (one,) = cds_hooks.consult(body, now, node.policy, source)["cards"]
+        finally:
+            sys.setprofile(None)
+        return one["summary"], counted
+
+    steps(period={"end": "2027-12-31"})  # what is compiled once is compiled by now
+    denied, refused = steps(type="deny", period={"end": "2027-12-31"})
+    none, ended = steps(period={"end": "2020-12-31"})
+    assert (denied, none) == ("CONSENT_DENY", "NO_CONSENT")
+    assert abs(refused - ended) < 0.03 * refused
 
 
 def test_the_end_of_a_consent_is_told(post: Call) -> None:
