@@ -15,6 +15,7 @@ from pathlib import Path
 from string import Template
 from typing import Any, Final
 
+from consent.elements import ADULT
 from consent.items import shipped
 from consent.r4_parts import codings
 from consent.words import Words, words
@@ -71,7 +72,8 @@ def release_page(consent: Mapping[str, Any], printed: Printed, language: str) ->
         "language": say.language,
         "density": _density(facts, listed.values(), rights + undone, len(release.signers)),
         "agency": escape(printed.agency),
-        **{key: escape(form[key]) for key in ("title", "lead", "what", "sign")},
+        **{key: escape(form[key]) for key in ("title", "lead", "what")},
+        "sign": escape(f"{form['adult']} {form['sign']}" if ADULT in release.statements else form["sign"]),
         "only": escape(f"{form['only']} {form['also']}" if implied else form["only"]),
         "rights_title": escape(form["rights"]),
         "undone_title": escape(form["undone"]),

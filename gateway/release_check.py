@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import consent
+from consent.elements import ADULT
 from consent.policy import Policy
 from consent.reading import Permitted, limited_by_more, read
 from consent.regimes import Regime
@@ -63,10 +64,15 @@ def check(
     minor: bool | None = None,
     found: Settings | None = None,
 ) -> Checked:
-    """Everything there is to say of one Consent; `found` gives the zone where its days begin and end."""
+    """Everything there is to say of one Consent; `found` gives the zone where its days begin and end.
+
+    minor: whether the person is one; where it is not said, as the form says it.
+    """
     now, laws = clock.now(), tuple(regimes)
     compiled = consent.compile_consent(resource, zone=found.timezone if found else UTC)
     issues = (*errors(validate(resource)), *compiled.issues, *_unnamed(resource))
+    if minor is None and ADULT in compiled.contains:
+        minor = False
     begun = compiled.gate.begun(now)
     at = now if begun or compiled.gate.starts is None else compiled.gate.starts
     return Checked(

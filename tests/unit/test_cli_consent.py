@@ -271,6 +271,8 @@ def test_what_is_asked_of_a_minor_alone_counts_when_the_person_is_one(tmp_path: 
     assert "Only by this rule: For a minor, the minor and a parent or guardian sign." in unknown.stdout
     assert "For a record without a date of birth a node asks for both." in unknown.stdout
     assert "No parent or guardian has signed." in minor.stdout
+    stated = run("check", made(tmp_path, shelter, adult=True), "--regime", "vawa")
+    assert stated.exit_code == 0 and "minor" not in stated.stdout
 
 
 def test_what_the_recipient_is_decides_which_rule_asks(tmp_path: Path, agencies: dict[str, Agency]) -> None:

@@ -109,6 +109,11 @@ def test_only_those_who_sign_have_a_line_and_a_guardian_says_what_the_law_asks()
     assert "abused" not in text(clinic) and text(clinic).count("Signature") == 2
 
 
+def test_who_says_to_be_of_age_signs_that() -> None:
+    assert "I am 18 or older. I have read this page" in text(release_page(release(adult=True), HOW, "en"))
+    assert "18 or older" not in text(release_page(release(), HOW, "en"))
+
+
 def test_a_release_without_an_end_says_so() -> None:
     said = text(release_page(release(end=None), HOW, "en"))
     assert "From June 1, 2026. It has no end date. It holds until I take it back." in said
