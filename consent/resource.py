@@ -81,16 +81,17 @@ def content(
     if isinstance(profiles, list):
         seen.codes.update((_URI, one) for one in profiles if isinstance(one, str))
     identity = resource.get("id")
-    by = {name for part in _AUTHORS if part in resource for name in references(resource[part])}.union(authors)
+    said = {name for part in _AUTHORS if part in resource for name in references(resource[part])}
+    by = _as_named(said.union(authors))
     itself = Datum(
         key=key,
         type=kind,
         codes=frozenset(seen.codes),
         labels=_labels(resource, labels),
         date=_date(resource, zone),
-        itself=frozenset(name for name in (url, f"{kind}/{identity}" if identity else "") if name),
-        refers=frozenset(seen.refers),
-        authors=actors.asking(by) if by and actors is not DIRECTORY else frozenset(by),
+        itself=_as_named((url, f"{kind}/{identity}" if identity else "")),
+        refers=_as_named(seen.refers),
+        authors=actors.asking(by) if by and actors is not DIRECTORY else by,
     )
     found = Content([itself], _about(resource, seen, url))
     # Contained resources have no life of their own: their date, labels and names are those around them.
@@ -116,9 +117,20 @@ def provenance_authors(resources: Iterable[Mapping[str, Any]]) -> dict[str, set[
     for resource in resources:
         if resource.get("resourceType") == "Provenance":
             agents = references(resource.get("agent"))
-            for target in references(resource.get("target")):
+            for target in _as_named(references(resource.get("target"))):
                 found.setdefault(target, set()).update(agents)
     return found
+
+
+def _as_named(references: Iterable[str]) -> frozenset[str]:
+    """References as a consent may give them: an absolute one, or one of a version, by type and id as well."""
+    found = set(references)
+    for one in references:
+        if "://" in one or "/_history/" in one:
+            parts = one.partition("/_history/")[0].split("/")
+            found.add("/".join(parts[-2:]))
+    found.discard("")
+    return frozenset(found)
 
 
 def references(value: Any) -> set[str]:
