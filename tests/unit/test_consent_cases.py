@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from consent_world import NAMES, changed, facts
+from consent_record import audit_entry, record_of
+from consent_world import NAMES, POLICY, changed, facts
 
 import consent
+from gateway.audit import Entry
 from profiles.document import load
 
 CASES = Path(__file__).parent.parent / "cases" / "consent"
@@ -27,6 +29,9 @@ EXPECT = {
         "until": {"type": "string"},
         "remedies": {"type": "array"},
         "says": {"type": "array"},
+        "reasons": {"type": "array"},
+        "withheld-paths": {"type": "array"},
+        "audit": {"type": "object"},
     },
 }
 SCHEMA = {
@@ -78,6 +83,7 @@ def test_case(world: Mapping[str, Any], expect: Mapping[str, Any]) -> None:
         "obligations": [duty.code for duty in decision.obligations],
         "basis": list(decision.basis),
         "until": decision.until.isoformat() if decision.until else "",
+        "reasons": [reason.code for reason in decision.reasons],
     }
     for name, value in stated.items():
         if name in expect:
@@ -90,6 +96,31 @@ def test_case(world: Mapping[str, Any], expect: Mapping[str, Any]) -> None:
         )
     for words in expect.get("says", []):
         assert any(words in line for line in explained), explained
+
+
+@pytest.mark.parametrize(
+    ("world", "expect"),
+    [case for case in _cases() if {"withheld-paths", "audit"} & case.values[1].keys()],
+)
+def test_what_is_left_out_and_what_is_written_down(
+    world: Mapping[str, Any], expect: Mapping[str, Any]
+) -> None:
+    """The paths that minimising withholds, and the audit entry that the gateway makes of the decision."""
+    given, now = facts(world)
+    decision = consent.decide(given, now)
+    resources = record_of(world["items"])
+    ids = {name: "id" for name in consent.served_names(resources, POLICY)}
+    disclosed = consent.minimise(resources, decision, POLICY, ids)
+    if "withheld-paths" in expect:
+        assert sorted(disclosed.withheld) == sorted(expect["withheld-paths"])
+    entry = Entry(
+        "decide", "E", "us", refused=not decision.permit, decision=decision, withheld=disclosed.withheld
+    )
+    told = audit_entry(entry)
+    for name, value in expect.get("audit", {}).items():
+        assert told.get(name) == value, name
+    for value in ("Ana", "Ortiz", "New Haven", "stroller", "anaemia", "5550100"):
+        assert value not in repr(told)
 
 
 @pytest.mark.parametrize(("world", "expect"), _cases())
