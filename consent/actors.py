@@ -63,7 +63,7 @@ class Actors:
                 found.add(name)
                 resource = self._known.get(name)
                 found |= self._identity(name)
-                if resource is not None and resource.get("resourceType") == "PractitionerRole":
+                if resource is not None and self._is_held(resource):
                     for part in ("practitioner", "organization"):
                         found |= self._identities(resource.get(part))
         return frozenset(found)
@@ -125,6 +125,11 @@ class Actors:
                 return None
             found |= names
         return frozenset(found)
+
+    def _is_held(self, resource: Mapping[str, Any]) -> bool:
+        """Whether it is a role that somebody has at present."""
+        role = resource.get("resourceType") == "PractitionerRole"
+        return role and resource.get("active") is not False and self._current(resource.get("period"))
 
     def _current(self, period: Any) -> bool:
         if not isinstance(period, Mapping) or self._now is None:

@@ -74,7 +74,7 @@ def consult(
     """
     found = Findings()
     permits: list[_Permit] = []
-    dead, silent = _replaced(consents, query)
+    dead, silent = replaced(consents, query)
     for consent in sorted(consents, key=_id):  # the order in which they were stored must not matter
         if consent.foreign or (consent.id and consent.id in silent):
             continue
@@ -150,7 +150,7 @@ def _lasting(permit: _Permit) -> float:
     return ends.timestamp() if ends else float("inf")
 
 
-def _replaced(consents: Sequence[CompiledConsent], query: Query) -> tuple[frozenset[str], frozenset[str]]:
+def replaced(consents: Sequence[CompiledConsent], query: Query) -> tuple[frozenset[str], frozenset[str]]:
     """Ids of consents that a later one replaces: whose permits are dead, and which are silent altogether.
 
     A deny is lifted only while its replacement is in force; a permit that was replaced never comes back, or

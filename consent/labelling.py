@@ -95,7 +95,7 @@ class LabelTable:
         waiting: list[Any] = [resource]
         while waiting:
             node = waiting.pop()
-            if isinstance(node, Mapping):
+            if isinstance(node, dict):
                 _read(node, codes, labels, waiting)
             elif isinstance(node, list):
                 waiting.extend(node)
@@ -132,7 +132,7 @@ def _read(
             labels.add((CONFIDENTIALITY, value))
         elif key == "valueCoding" and node.get("url") == _INLINE:
             labels.update(_labels(value))
-        elif isinstance(value, (Mapping, list)):
+        elif isinstance(value, (dict, list)):
             waiting.append(value)
 
 

@@ -187,12 +187,15 @@ def _data(
     for one in list_of(provision, "data", place, faults):
         meaning, reference = one.get("meaning"), one.get("reference")
         literal = reference.get("reference") if isinstance(reference, Mapping) else None
-        if meaning not in _MEANINGS:
+        if not isinstance(meaning, str) or meaning not in _MEANINGS:
             faults.invalid(f"{place}.data.meaning", "is not a meaning of FHIR R4")
         elif not isinstance(literal, str) or not literal:
             faults.invalid(f"{place}.data.reference", "does not name a resource")
         else:
-            found.setdefault(meaning, set()).add(literal)
+            named = found.setdefault(meaning, set())
+            named.add(literal)
+            if provision.get("type") == "deny":  # whatever server or version it is taken from
+                named.add("/".join(literal.partition("/_history/")[0].split("/")[-2:]))
     if "data" not in provision:
         return None
     return tuple((meaning, frozenset(references)) for meaning, references in sorted(found.items()))

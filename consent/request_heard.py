@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from consent.actors import Actors
-from consent.consult import Demand, Findings, _replaced, consult
+from consent.consult import Demand, Findings, consult, replaced
 from consent.limits import Limits
 from consent.matter import Matter, bits
 from consent.provisions import CompiledConsent, Query, Rule, earliest
@@ -161,7 +161,7 @@ def tell_unusable(made: Answered, unusable: Sequence[CompiledConsent]) -> None:
 
 def limit(made: Answered, heard: Heard, consents: Sequence[CompiledConsent]) -> None:
     """Without content, say what of it must be taken out; where that cannot be said, deny."""
-    dead, silent = _replaced(consents, heard.queries[0])
+    dead, silent = replaced(consents, heard.queries[0])
     heeded = [
         one
         for one in consents
