@@ -31,7 +31,7 @@ RECIPIENT = "referral-recipient"
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """A party to the agreement, what it may do under it, the thumbprints (RFC 7638) of its keys, and its kinds in law."""
+    """A party, what it may do under the agreement, its keys' RFC 7638 thumbprints, and its kinds in law."""
 
     organization: str
     roles: frozenset[str]

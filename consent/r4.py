@@ -17,7 +17,7 @@ from datetime import UTC, datetime, tzinfo
 from typing import Any, Final
 
 from consent.actors import DIRECTORY, Actors, names_of
-from consent.elements import ELEMENTS, STATED_BY_PROVISIONS, STATEMENTS
+from consent.elements import STATED_BY_PROVISIONS, STATEMENTS
 from consent.limits import Limits
 from consent.provisions import CompiledConsent, Gate, Rule
 from consent.r4_parts import Faults, Reading, acting_within, all_codings, codings, gate, limits, list_of

@@ -65,8 +65,7 @@ def places(value: Any, way: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
         yield way
     parts = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
     for step, part in parts:
-        if step != "meaning":
-            yield from places(part, (*way, step))
+        yield from places(part, (*way, step))
 
 
 WAYS = [list(places(one)) for one in GOOD]
