@@ -64,18 +64,21 @@ class _Reader:
     def wrong(self, place: str, message: str, code: str = "invalid") -> None:
         self.issues.append(Issue("error", code, message, expression=place))
 
+    def _no_others(self, place: str, given: Mapping[str, Any], known: frozenset[str]) -> None:
+        """An unknown part is not repeated: a name that somebody made up may be a person's data."""
+        if given.keys() - known:
+            self.wrong(place, f"has an unknown part; it may have {', '.join(sorted(known))}")
+
     def read(self, request: Any) -> Question | None:
         if not isinstance(request, dict):
             self.wrong("request", "is not a JSON object", "structure")
             return None
-        for name in sorted(request.keys() - _PARTS):
-            self.wrong("request", f"has an unknown part {name!r}" if _plain(name) else "has an unknown part")
+        self._no_others("request", request, _PARTS)
         query = request.get("query")
         if not isinstance(query, dict):
             self.wrong("query", "is required, and an object", "required")
             query = {}
-        for name in sorted(query.keys() - _ASKED):
-            self.wrong("query", f"has an unknown part {name!r}" if _plain(name) else "has an unknown part")
+        self._no_others("query", query, _ASKED)
         now = self._now(request.get("now"))
         consents = self._consents(request.get("consents"))
         agreement = request.get("agreement")
@@ -195,8 +198,3 @@ def _as_compiled(code: Code) -> Code:
     system, value = code
     types = system.startswith("http://hl7.org/fhir/") and system.endswith("resource-types")
     return (RESOURCE_TYPES, value) if types else code
-
-
-def _plain(name: str) -> bool:
-    """Whether a key can be repeated in a message: short and made of letters, as names of parts are."""
-    return len(name) < 20 and name.isalpha() and name.isascii()
