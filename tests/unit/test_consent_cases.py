@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import pytest
 from consent_record import audit_entry, record_of
-from consent_world import NAMES, POLICY, changed, facts
+from consent_world import NAMES, POLICY, facts
+from stories import CASES, told
 
 import consent
 from gateway.audit import Entry
-from profiles.document import load
 
-CASES = Path(__file__).parent.parent / "cases" / "consent"
 EXPECT = {
     "type": "object",
     "required": ["code"],
@@ -34,43 +32,11 @@ EXPECT = {
         "audit": {"type": "object"},
     },
 }
-SCHEMA = {
-    "type": "object",
-    "required": ["story", "facts", "expect", "cases"],
-    "additionalProperties": False,
-    "properties": {
-        "story": {"type": "string"},
-        "facts": {"type": "object"},
-        "expect": EXPECT,
-        "cases": {
-            "type": "array",
-            "items": {
-                "type": "object",
-                "required": ["name", "change", "expect"],
-                "additionalProperties": False,
-                "properties": {
-                    "name": {"type": "string"},
-                    "change": {"type": "object", "minProperties": 1},
-                    "expect": EXPECT,
-                },
-            },
-        },
-    },
-}
+
+ALL = told(CASES / "consent", EXPECT)
 
 
-def _cases() -> list[Any]:
-    found = []
-    for path in sorted(CASES.glob("*.yaml")):
-        story = load(path, SCHEMA).data
-        found.append(pytest.param(story["facts"], story["expect"], id=f"{path.stem}: {story['story']}"))
-        for case in story["cases"]:
-            world = changed(story["facts"], case["change"])
-            found.append(pytest.param(world, case["expect"], id=f"{path.stem}: {case['name']}"))
-    return found
-
-
-@pytest.mark.parametrize(("world", "expect"), _cases())
+@pytest.mark.parametrize(("world", "expect"), ALL)
 def test_case(world: Mapping[str, Any], expect: Mapping[str, Any]) -> None:
     given, now = facts(world)
     decision = consent.decide(given, now)
@@ -100,7 +66,7 @@ def test_case(world: Mapping[str, Any], expect: Mapping[str, Any]) -> None:
 
 @pytest.mark.parametrize(
     ("world", "expect"),
-    [case for case in _cases() if {"withheld-paths", "audit"} & case.values[1].keys()],
+    [case for case in ALL if {"withheld-paths", "audit"} & case.values[1].keys()],
 )
 def test_what_is_left_out_and_what_is_written_down(
     world: Mapping[str, Any], expect: Mapping[str, Any]
@@ -109,7 +75,7 @@ def test_what_is_left_out_and_what_is_written_down(
     given, now = facts(world)
     decision = consent.decide(given, now)
     resources = record_of(world["items"])
-    ids = {name: "id" for name in consent.served_names(resources, POLICY)}
+    ids = dict.fromkeys(consent.served_names(resources, POLICY), "id")
     disclosed = consent.minimise(resources, decision, POLICY, ids)
     if "withheld-paths" in expect:
         assert sorted(disclosed.withheld) == sorted(expect["withheld-paths"])
@@ -123,7 +89,7 @@ def test_what_is_left_out_and_what_is_written_down(
         assert value not in repr(told)
 
 
-@pytest.mark.parametrize(("world", "expect"), _cases())
+@pytest.mark.parametrize(("world", "expect"), ALL)
 def test_a_denied_case_lets_nothing_through(world: Mapping[str, Any], expect: Mapping[str, Any]) -> None:
     given, now = facts(world)
     decision = consent.decide(given, now)

@@ -157,3 +157,19 @@ def test_a_steward_of_an_organization_that_is_no_party_is_refused() -> None:
     other = text[at:].replace("Organization/referral-source", "Organization/stranger", 1)
     with pytest.raises(DocumentError, match=r"stewards\[0\].organization: is not a party"):
         consent.agreement.loads(text[:at] + other, "ours.json")
+
+
+def test_a_states_law_counts_in_that_state_and_where_none_is_named() -> None:
+    def shown(state: str | None) -> set[str]:
+        return set(consent.load_policy(state=state).regimes)
+
+    connecticut = {one for one in shown("US-CT") if one.startswith("ct-")}
+    assert connecticut
+    assert shown(None) == shown("US-CT")
+    assert shown("US-NY") == shown("US-CT") - connecticut
+
+
+def test_without_a_state_nothing_stands_in_for_what_the_record_holds() -> None:
+    named, unnamed = consent.load_policy(state="US-CT"), consent.load_policy()
+    assert any(one.substitutions for one in named.regimes.values())
+    assert not any(one.substitutions for one in unnamed.regimes.values())

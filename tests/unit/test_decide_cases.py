@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import pytest
-from consent_world import changed
 from decide_world import coded, request
+from stories import CASES, told
 
 from consent.request import answer
-from profiles.document import load
 
-CASES = Path(__file__).parent.parent / "cases" / "decide"
 _LIST = {"type": "array", "items": {"type": "string"}}
 EXPECT = {
     "type": "object",
@@ -36,44 +33,9 @@ EXPECT = {
         "until": {"type": ["string", "null"]},
     },
 }
-SCHEMA = {
-    "type": "object",
-    "required": ["story", "request", "expect", "cases"],
-    "additionalProperties": False,
-    "properties": {
-        "story": {"type": "string"},
-        "request": {"type": "object"},
-        "expect": EXPECT,
-        "cases": {
-            "type": "array",
-            "items": {
-                "type": "object",
-                "required": ["name", "change", "expect"],
-                "additionalProperties": False,
-                "properties": {
-                    "name": {"type": "string"},
-                    "why": {"type": "string"},
-                    "change": {"type": "object", "minProperties": 1},
-                    "expect": EXPECT,
-                },
-            },
-        },
-    },
-}
 
 
-def _cases() -> list[Any]:
-    found = []
-    for path in sorted(CASES.glob("*.yaml")):
-        story = load(path, SCHEMA).data
-        found.append(pytest.param(story["request"], story["expect"], id=f"{path.stem}: {story['story']}"))
-        for case in story["cases"]:
-            world = changed(story["request"], case["change"])
-            found.append(pytest.param(world, case["expect"], id=f"{path.stem}: {case['name']}"))
-    return found
-
-
-ALL = _cases()
+ALL = told(CASES / "decide", EXPECT, "request")
 
 
 def _obligations(expect: list[Mapping[str, list[str]]]) -> list[dict[str, Any]]:

@@ -9,11 +9,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import pytest
 from consent_world import NAMES, POLICY, changed, facts
+from stories import CASES, schema
 
 import consent
 from consent import Decision
@@ -21,7 +21,7 @@ from consent.regimes import ConsentRule, Regime
 from consent.release import FORM_SAYS, SIGNERS
 from profiles.document import load
 
-CASES = Path(__file__).parent.parent / "cases" / "consent" / "regimes"
+REGIMES = CASES / "consent" / "regimes"
 _RULE = re.compile(r"[a-z0-9-]+#[a-z0-9-]+(?= \()")
 _WORDS = {"type": "array", "items": {"type": "string"}}
 EXPECT = {
@@ -37,29 +37,6 @@ EXPECT = {
         "rests-on": _WORDS,
         "substitutes": {"type": "object"},
         "remedies": _WORDS,
-    },
-}
-SCHEMA = {
-    "type": "object",
-    "required": ["story", "facts", "expect", "cases"],
-    "additionalProperties": False,
-    "properties": {
-        "story": {"type": "string"},
-        "facts": {"type": "object"},
-        "expect": EXPECT,
-        "cases": {
-            "type": "array",
-            "items": {
-                "type": "object",
-                "required": ["name", "change", "expect"],
-                "additionalProperties": False,
-                "properties": {
-                    "name": {"type": "string"},
-                    "change": {"type": "object", "minProperties": 1},
-                    "expect": EXPECT,
-                },
-            },
-        },
     },
 }
 
@@ -82,8 +59,8 @@ class Case:
 
 
 def _cases() -> Iterator[Case]:
-    for path in sorted(CASES.glob("*.yaml")):
-        story = load(path, SCHEMA).data
+    for path in sorted(REGIMES.glob("*.yaml")):
+        story = load(path, schema(EXPECT)).data
         good = story["facts"]
         yield _case(f"{path.stem}: {story['story']}", good, good, story["expect"])
         for one in story["cases"]:
@@ -200,7 +177,7 @@ def test_every_source_attaches_the_same_general_notices() -> None:
 
 
 def test_what_is_served_is_the_programs_address_and_no_part_of_the_persons() -> None:
-    given, now = facts(load(CASES / "ct-address-confidentiality.yaml", SCHEMA).data["facts"])
+    given, now = facts(load(REGIMES / "ct-address-confidentiality.yaml", schema(EXPECT)).data["facts"])
     home = {"use": "home", "line": ["7 CANARY Lane"], "city": "CANARY", "postalCode": "CANARY"}
     resources = {
         "Patient": {"resourceType": "Patient", "name": [{"given": ["Ana"]}], "address": [home]},
