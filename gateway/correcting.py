@@ -13,12 +13,14 @@ from consent.undecided import REMEDY, TEXT
 from gateway import consenting, excluding, exclusion, notify, receive, referral, route
 from gateway.consenting import Given
 from gateway.errors import refuse
+from gateway.judge import judge
 from gateway.node import Node
 from gateway.offering import Receipt, cancel_all, offer_held
 from gateway.recording import Ask, record
 from gateway.store import consents, contents, received, referrals, tasks
 from gateway.store.referrals import Referral
 from gateway.store.work import Work
+from gateway.view import view
 from mappings import Mapped
 
 
@@ -59,12 +61,16 @@ def _amend(
     before = exclusion.of(contents.get(work, found.id, referrals.RECORD) or {})
     excluded = before.plus(exclusion.in_record(node, system, mapped))
     sealed = receive.record(node, system, mapped, resources, excluded)
+    seen = _seen(node, work, found)
     contents.replace(work, found.id, referrals.RECORD, sealed)
     cut_off = excluding.note(ask, work, found, before, excluded)
     served = consent.served_names(resources, node.policy)
     for task in tasks.of_referral(work, found.id):
         tasks.add_served(work, task.id, served)
-        if task.status in referral.OPEN or task.status == "requested":
+    now = _seen(node, work, found)
+    for task in tasks.of_referral(work, found.id):
+        # That something which is withheld was amended is itself something withheld.
+        if task.id in now and now[task.id] != seen.get(task.id):
             changed = tasks.change(work, task, task.status, task.detail)
             record(work, ask, "update", "U", found, changed)
             notify.announce(work, found, changed)
@@ -75,6 +81,16 @@ def _amend(
     if excluded.undecided:
         return Receipt(found.id, "amended", work.stamp, (TEXT,), (REMEDY,))
     return Receipt(found.id, "amended", work.stamp)
+
+
+def _seen(node: Node, work: Work, found: Referral) -> dict[str, tuple[Any, Any]]:
+    """What each recipient sees at this moment, by the id of its Task; of Tasks that are open or offered."""
+    seen = {}
+    for task in tasks.of_referral(work, found.id):
+        if task.status in referral.OPEN or task.status == "requested":
+            shown = view(node, work, found, task, judge(node, work, found, task))
+            seen[task.id] = shown.task, shown.resources
+    return seen
 
 
 def _must_be_the_same(

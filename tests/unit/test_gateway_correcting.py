@@ -32,6 +32,7 @@ def message(event: str, *changes: tuple[str, str], control: str = "ECH-20261117-
     return text.encode()
 
 
+SOONER = ("A^ASAP^HL70280", "S^STAT^HL70280")
 LATER = ("Pick-up before noon suits best.", "Pick-up after six suits best.")
 
 
@@ -56,12 +57,21 @@ def task_of(node: Node, referral_id: str) -> tasks.Task:
 def test_an_amendment_changes_what_is_read_and_makes_a_new_version(hospital: Node) -> None:
     ask, referral_id, _ = offered(hospital)
     before = task_of(hospital, referral_id)
-    answer = hand_in(hospital, ask, message("I13", LATER))
+    answer = hand_in(hospital, ask, message("I13", LATER, SOONER))
     assert isinstance(answer, Receipt), answer
     assert (answer.referral, answer.state) == (referral_id, "amended")
     assert "after six" in note_of(hospital, referral_id)
     after = task_of(hospital, referral_id)
     assert (after.status, after.version) == ("requested", before.version + 1)
+
+
+def test_an_amendment_of_what_the_recipient_cannot_read_makes_no_new_version(hospital: Node) -> None:
+    ask, referral_id, _ = offered(hospital)
+    before = task_of(hospital, referral_id)
+    answer = hand_in(hospital, ask, message("I13", LATER))
+    assert isinstance(answer, Receipt) and answer.state == "amended", answer
+    assert "after six" in note_of(hospital, referral_id)
+    assert task_of(hospital, referral_id) == before
 
 
 def test_what_only_the_amendment_holds_has_an_address_to_be_served_at(hospital: Node) -> None:
