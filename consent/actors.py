@@ -44,9 +44,11 @@ class Actors:
         self._literal = literal
         self._now = now
         self._known: dict[str, Mapping[str, Any]] = {}
+        self._twice: set[str] = set()  # Type/id of resources of several servers: which is meant is not said
         for url, resource in _entries(bundle):
             for name in _own(url, resource):
-                self._known.setdefault(name, resource)
+                if self._known.setdefault(name, resource) is not resource and _is_literal(name, resource):
+                    self._twice.add(name)
 
     def meant(self, reference: Any) -> Names | None:
         """The names of all whom a consent's `actor.reference` stands for; None where that cannot be told."""
@@ -69,8 +71,13 @@ class Actors:
         return frozenset(found)
 
     def asking_widely(self, asking: Names) -> Names:
-        """Also what the party belongs to: what an organisation is denied, its parts and people are denied."""
-        found, waiting = set(asking), list(asking)
+        """Also what the party belongs to: what an organisation is denied, its parts and people are denied.
+
+        And what a party may be: one by an absolute reference, or one of a version, by type and id as well.
+        """
+        relative = {"/".join(one.partition("/_history/")[0].split("/")[-2:]) for one in asking if "/" in one}
+        found = {*asking, *(one for one in relative if one.partition("/")[0] in _PARTIES)}
+        waiting = list(found)
         while waiting:
             name = waiting.pop()
             for more in self._belongs_to(name) - found:
@@ -100,6 +107,8 @@ class Actors:
     def _meant(self, reference: Any, depth: int) -> Names | None:
         found: set[str] = set()
         for name in names_of(reference):
+            if name in self._twice:
+                return None
             resource = self._known.get(name)
             kind = resource.get("resourceType", "") if resource else name.partition("/")[0]
             if kind in _MEMBERS:
@@ -176,6 +185,8 @@ class Actors:
             parts = urlsplit(name)
         except ValueError:
             return False
+        if name != name.strip() or parts.netloc != parts.netloc.lower() or "%" in name or "@" in parts.netloc:
+            return False  # the same address can be written otherwise, and would be compared as another
         path = parts.path.split("/")
         whole = parts.scheme in ("https", "http") and parts.netloc and not parts.query and not parts.fragment
         return bool(whole and len(path) > 2 and path[-2] == "Organization" and path[-1])
@@ -217,6 +228,10 @@ def _own(url: str, resource: Mapping[str, Any]) -> Iterator[str]:
         yield f"{resource.get('resourceType')}/{resource['id']}"
     for identifier in _list(resource.get("identifier")):
         yield from names_of({"identifier": identifier})
+
+
+def _is_literal(name: str, resource: Mapping[str, Any]) -> bool:
+    return name == f"{resource.get('resourceType')}/{resource.get('id')}"
 
 
 def _state(resource: Mapping[str, Any]) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
 from consent.agreement import Agreement
@@ -78,10 +78,15 @@ def check_agreement(course: Course) -> None:
         if one.consent_required and one.status in ("active", "suspended") and not one.is_replaced(course.now)
     ]
     for one in covering:
-        course.expires(one.ends)
-        course.expires(one.superseded - _INSTANT if one.superseded else None)
+        course.expires(last_of(one))
         for promise in one.prohibitions:
             course.owe(Obligation(promise.code, promise.text, one.reference, promised=True))
+
+
+def last_of(agreement: Agreement) -> datetime:
+    """The last moment at which anything can rest on it: its end, or when a newer version takes its place."""
+    replaced = agreement.superseded
+    return min(agreement.ends, replaced - _INSTANT) if replaced else agreement.ends
 
 
 def _deny(course: Course, code: str, words: str, held: Sequence[Agreement]) -> None:

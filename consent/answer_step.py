@@ -15,7 +15,8 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Final
 
-from consent.consent_step import check_consent
+from consent.agreement_step import last_of
+from consent.consent_step import check_consent, check_lasting
 from consent.course import Course
 from consent.decide import check_recipient
 from consent.decision import Decision
@@ -45,7 +46,7 @@ def decide_answer(facts: Facts, now: datetime) -> Decision:
     if now.tzinfo is None or now.utcoffset() is None:
         raise ValueError("now needs a time zone")
     course = Course(facts, now)
-    for step in (check_recipient, check_way_back, check_law, check_consent, check_told):
+    for step in (check_recipient, check_way_back, check_law, check_consent, check_told, check_lasting):
         step(course)
         if course.denied:
             break
@@ -88,7 +89,7 @@ def check_way_back(course: Course) -> None:
         f"An answer goes back along the agreement by which {told} refers to {answers}.",
         *(one.reference for one in fitting),
     )
-    course.expires(max(one.ends for one in fitting))
+    course.expires(max(last_of(one) for one in fitting))
     # As in `decide`: a wish for a consent counts even in an agreement that is suspended.
     course.consent_required_by += [
         one.reference

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
+from consent.changes import INSTANT, coming
 from consent.consult import Demand, Findings, Ground, consult
 from consent.course import Course
+from consent.decision import Reason
 from consent.elements import in_words
 from consent.law_step import Applied
 from consent.matter import bits
@@ -28,6 +31,20 @@ _WORDS: Final[Mapping[str, str]] = {
 }
 
 
+# What a person's consents still bring is looked at one by one; after so many the answer just ends.
+_MOST_CHANGES: Final = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """What the person's consents said. place: where in the decision's basis they belong."""
+
+    query: Query
+    needing: Sequence[Applied]
+    found: Findings
+    place: int
+
+
 def check_consent(course: Course) -> None:
     """4. Where a consent is required and missing nothing goes; what the person refused never goes."""
     if course.view == "task":
@@ -42,7 +59,8 @@ def check_consent(course: Course) -> None:
         known=known(ACT_REASON, facts.purpose),
     )
     needing = [one for one in course.applied if _needs(course, one)]
-    found = consult(facts.consents, course.matter, query, [Demand(one.mask, one.demanded) for one in needing])
+    found = consult(facts.consents, course.matter, query, _demands(needing))
+    course.heard = Heard(query, needing, found, len(course.basis))
     if found.unusable:
         course.deny(
             "consent",
@@ -61,6 +79,48 @@ def check_consent(course: Course) -> None:
         text = "The law asks for no consent here." if not found.denied else "The person has set limits."
         course.note("consent", f"consent-{requirement}", text)
     _take_out_refused(course, found)
+
+
+def check_lasting(course: Course) -> None:
+    """What goes in the end, and until when the person lets it go.
+
+    What is withheld tells nothing here, for this moment is written on what goes.
+    """
+    heard = course.heard
+    if heard is None:
+        return
+    items = course.items & course.matter.named(_mask(heard.needing))
+    used, until = _relied_on(course, heard.found, items, _implied(course, heard.needing, heard.found))
+    course.basis[heard.place : heard.place] = used
+    course.expires(until)
+    for number, moment in enumerate(coming(course.facts.consents, course.now)):
+        if course.until is not None and course.until <= moment:
+            return
+        then = replace(heard.query, now=moment + INSTANT)
+        found = consult(course.facts.consents, course.matter, then, _demands(heard.needing))
+        if number == _MOST_CHANGES or not course.items <= _going(course, heard.needing, found):
+            course.expires(moment)
+
+
+def _demands(needing: Sequence[Applied]) -> list[Demand]:
+    return [Demand(one.mask, one.demanded) for one in needing]
+
+
+def _going(course: Course, needing: Sequence[Applied], found: Findings) -> frozenset[str]:
+    """The items that the person lets go by what was found."""
+    permitted = course.matter.named(found.permitted)
+    allowed = permitted.union(*_implied(course, needing, found).values())
+    needed = course.matter.named(_mask(needing))
+    return course.items - (needed - allowed) - course.matter.named(found.denied)
+
+
+def _implied(course: Course, needing: Sequence[Applied], found: Findings) -> dict[int, frozenset[str]]:
+    """The items that a consent covers without listing them, by the number of the demand that it meets."""
+    permitted = course.matter.named(found.permitted & ~found.denied)
+    return {
+        number: course.matter.named(needing[number].mask) & needing[number].implied & course.items - permitted
+        for number in found.implied
+    }
 
 
 def _needs(course: Course, one: Applied) -> bool:
@@ -90,17 +150,12 @@ def _require(course: Course, found: Findings, needing: Sequence[Applied]) -> boo
         _deny_without(course, found, needing)
         return False
     permitted = course.matter.named(found.permitted & ~found.denied)
-    implied = {
-        number: course.matter.named(needing[number].mask) & needing[number].implied & course.items - permitted
-        for number in found.implied
-    }
+    implied = _implied(course, needing, found)
     allowed = permitted.union(*implied.values())
     if found.implied:
-        used, until = _relied_on(course, found, course.items & asked & allowed, implied)
-        course.note(
-            "consent", "consent-given", "The person has consented to this recipient and purpose.", *used
-        )
-        course.expires(until)
+        used, _ = _relied_on(course, found, course.items & asked & allowed, implied)
+        text = "The person has consented to this recipient and purpose."
+        course.reasons.append(Reason("consent", "pass", "consent-given", text, "; ".join(used)))
     met = _mask(needing[number] for number in found.implied)
     unlisted = course.matter.named(met) - allowed
     course.keep(

@@ -28,6 +28,9 @@ PROBLEMS: Final = (
 Ground = tuple[str, datetime | None]
 """The provision that a permit rests on, and how long it lasts."""
 
+Mark = tuple[str, datetime | None]
+"""Id and moment of recording."""
+
 _Permit = tuple[int, CompiledConsent, str, datetime | None]
 
 
@@ -76,7 +79,7 @@ def consult(
     permits: list[_Permit] = []
     dead, silent = replaced(consents, query)
     for consent in sorted(consents, key=_id):  # the order in which they were stored must not matter
-        if consent.foreign or (consent.id and consent.id in silent):
+        if consent.foreign or mark(consent) in silent:
             continue
         if not consent.usable and consent.status not in ABSENT:
             found.unusable.append(consent)
@@ -93,7 +96,7 @@ def consult(
                 found.denied |= new
                 for number in bits(new):
                     found.refusals[number] = f"{consent.reference} {path}"
-        if not consent.grants or (consent.id and consent.id in dead):
+        if not consent.grants or mark(consent) in dead:
             continue
         if problem:
             found.problems.add(problem)
@@ -150,33 +153,41 @@ def _lasting(permit: _Permit) -> float:
     return ends.timestamp() if ends else float("inf")
 
 
-def replaced(consents: Sequence[CompiledConsent], query: Query) -> tuple[frozenset[str], frozenset[str]]:
-    """Ids of consents that a later one replaces: whose permits are dead, and which are silent altogether.
+def replaced(consents: Sequence[CompiledConsent], query: Query) -> tuple[frozenset[Mark], frozenset[Mark]]:
+    """Marks of the consents that a later one replaces: whose permits are dead, and which are silent.
 
     A deny is lifted only while its replacement is in force; a permit that was replaced never comes back, or
-    withdrawing a narrower consent would bring back the wider one.
+    withdrawing a narrower consent would bring back the wider one. What only takes away needs less: a
+    replacement of the same moment, or one that cannot be read, ends a permit too.
     """
-    dead: set[str] = set()
-    silent: set[str] = set()
+    dead: set[Mark] = set()
+    silent: set[Mark] = set()
     if not any(consent.replaces for consent in consents):
         return frozenset(), frozenset()
-    recorded = {consent.id: consent.recorded for consent in consents}
+    named: dict[str, list[CompiledConsent]] = {}
     for consent in consents:
-        if not consent.replaces or not consent.usable or consent.status not in (ACTIVE, "inactive"):
+        named.setdefault(consent.id, []).append(consent)
+    for consent in consents:
+        if consent.foreign or consent.status not in (ACTIVE, "inactive"):
             continue
-        for earlier in consent.replaces:
-            before = recorded.get(earlier)
-            if (
-                earlier == consent.id
-                or before is None
-                or consent.recorded is None
-                or before >= consent.recorded
-            ):
+        for earlier in (one for name in consent.replaces for one in named.get(name, ()) if name):
+            if earlier is consent or earlier.recorded is None:
                 continue
-            dead.add(earlier)
-            if not _out_of_force(consent, query):
-                silent.add(earlier)
+            if consent.recorded is None or earlier.recorded <= consent.recorded:
+                dead.add(mark(earlier))
+            if (
+                consent.usable
+                and consent.recorded is not None
+                and earlier.recorded < consent.recorded
+                and not _out_of_force(consent, query)
+            ):
+                silent.add(mark(earlier))
     return frozenset(dead), frozenset(silent)
+
+
+def mark(consent: CompiledConsent) -> Mark:
+    """What tells one consent of a person from the others, also where two came with the same id."""
+    return consent.id, consent.recorded
 
 
 def _id(consent: CompiledConsent) -> str:

@@ -11,6 +11,7 @@ from consent.facts import Facts
 from consent.provisions import earliest
 
 if TYPE_CHECKING:
+    from consent.consent_step import Heard
     from consent.law_step import Applied
 
 # What the owner of a Task in this state may read at most. Any other state, nothing.
@@ -47,6 +48,8 @@ class Course:
         # Set by the law step for the consent step: which rules are about which items.
         self.applied: list[Applied] = []
         self.consent_required_by: list[str] = []
+        # Set by the consent step: what the person has said, to be asked again of what goes in the end.
+        self.heard: Heard | None = None
         self._duties: list[tuple[Obligation, frozenset[str] | None]] = []
 
     @property

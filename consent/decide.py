@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Final
 
 from consent.agreement_step import check_agreement
-from consent.consent_step import check_consent
+from consent.consent_step import check_consent, check_lasting
 from consent.course import VIEWS, Course
 from consent.decision import Decision
 from consent.facts import Facts
@@ -32,6 +32,7 @@ def decide(facts: Facts, now: datetime) -> Decision:
             break
     else:
         check_duties(course)
+        check_lasting(course)
     return course.decision()
 
 

@@ -1,7 +1,7 @@
 """What a referral's record holds, as the data items of a decision: each disclosure item with its labels.
 
-Labels come from provenance, from the codes in what the item is built from, and from what the agency's mapping
-declares of a column. They stay inside.
+Labels come from provenance, from the codes in what the item is built from, from those that the record itself
+carries, and from what the agency's mapping declares of a column. They stay inside.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from consent.paths import build
 from consent.policy import Policy
 from consent.provisions import CompiledConsent
 from consent.r4 import ACTIVE
+from consent.resource import as_named, authors_of, clinical_date, references
 from consent.sensitivity import settled
 from consent.when import first_moment, last_moment
 from profiles.canonical import DISCLOSURE_ITEM
@@ -28,7 +29,6 @@ from profiles.canonical import DISCLOSURE_ITEM
 _MAJORITY: Final = 18  # years, in every state but Alabama, Nebraska and Mississippi, where it is later
 _INDEX: Final = re.compile(r"\[(\d+)\]$")
 _NONE: Final[frozenset[Label]] = frozenset()
-_DATES: Final = {"Observation": ("effectiveDateTime", "issued"), "ServiceRequest": ("authoredOn",)}
 
 
 def describe(
@@ -58,9 +58,16 @@ def describe(
                 code,
                 item.resource,
                 frozenset(codes),
-                settled(from_source | policy.labels.of_codes(codes) | from_mapping.get(code, _NONE)),
-                _date(item, source, zone),
+                settled(
+                    from_source
+                    | policy.labels.of_codes(codes)
+                    | from_mapping.get(code, _NONE)
+                    | policy.labels.of_resource(_labelled(item, source))
+                ),
+                clinical_date(source, zone),
                 itself=frozenset({f"{item.resource}/{source['id']}"}) if source.get("id") else frozenset(),
+                refers=as_named(references(source)),
+                authors=as_named(authors_of(source)),
             )
         )
     return Matter(data, abstract=())
@@ -144,10 +151,6 @@ def _codes_in(value: Any) -> Iterable[Code]:
             yield from _codes_in(one)
 
 
-def _date(item: Item, source: Any, zone: tzinfo) -> tuple[datetime, datetime] | None:
-    for name in _DATES.get(item.resource, ()):
-        try:
-            return first_moment(source[name], zone), last_moment(source[name], zone)
-        except (KeyError, ValueError):
-            continue
-    return None
+def _labelled(item: Item, source: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What labels an item beside its codes: all of a fact; of what many items are part of, only its marks."""
+    return source if item.resource == "Observation" else {"meta": source.get("meta")}

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from consent.label_list import PREFIXED, SPELLED, CodeGroup, LabelList, plain
-from consent.matter import Label
+from consent.matter import Label, as_named
 from consent.sensitivity import RESTRICTED, label_named, sensitivities, settled
 from profiles.canonical import ACT_CODE, CONFIDENTIALITY
 from profiles.terminology import known
@@ -121,7 +121,7 @@ def _read(
     """One element: its own coding, the labels it carries, and what is still to be read below it."""
     system, code = node.get("system"), node.get("code")
     if isinstance(system, str) and isinstance(code, str):
-        codes.add((system, code))
+        codes.add((as_named(system), code))
     for key, value in node.items():
         if key == "meta" and isinstance(value, Mapping):
             labels.update(_labels(value.get("security")))
@@ -150,6 +150,6 @@ def _labels(value: Any) -> Iterator[Label]:
             # A label that forgot its system: the code alone still tells which one is meant.
             yield label_named(code) or RESTRICTED
         elif isinstance(system, str) and isinstance(code, str):
-            yield (system, code)
+            yield (as_named(system), code)
         else:
             yield RESTRICTED

@@ -57,8 +57,10 @@ def check_law(course: Course) -> None:
     applied = [Applied(course.matter.all, ())]
     for regime in applying:
         about = course.matter.all if regime.about is None else course.matter.labelled(regime.about)
-        # What is served in place of an item is not what the regime's rules are about.
-        applied = _apply(course, regime, about & ~_replaced(course, regime), applied)
+        # What is served in place of an item is not what a law about labels is about. A law about everything
+        # that such a source holds is about it all the same.
+        instead = 0 if regime.whole else _replaced(course, regime)
+        applied = _apply(course, regime, about & ~instead, applied)
         if course.denied:
             return
     course.applied = [one for one in applied if one.mask and one.rules]
@@ -171,8 +173,10 @@ def _attach(course: Course, applying: list[Regime]) -> None:
         about = course.matter.all if regime.about is None else course.matter.labelled(regime.about)
         for notice in regime.notices if course.view == "dossier" else ():
             mine = about if notice.labels is None else about & course.matter.labelled(notice.labels)
-            if mine and (regime.whole or course.matter.named(mine) & course.items):
-                course.attach(Obligation(notice.notice, notice.says, notice.citation), mine, regime.whole)
+            # One about certain labels tells that something carries them, so it goes only with what does.
+            always = regime.whole and notice.labels is None
+            if mine and (always or course.matter.named(mine) & course.items):
+                course.attach(Obligation(notice.notice, notice.says, notice.citation), mine, always)
         for rule in regime.substitutions:
             mine = about & course.matter.labelled(rule.labels)
             for item in sorted(course.matter.named(mine) & rule.items & course.items):

@@ -33,6 +33,16 @@ class Limits:
 
         What is not labelled at all, or of unknown identity, a permit does not reach and a deny does.
         """
+        return self._mask(matter, permit, sure=permit)
+
+    def within(self, matter: Matter, *, permit: bool, sure: bool) -> int:
+        """The items of which a provision speaks that stands within a permit (or a deny) so limited.
+
+        It inherits the limit: a permit (sure) never reaches what is not known to be inside, a deny does.
+        """
+        return self._mask(matter, permit, sure)
+
+    def _mask(self, matter: Matter, permit: bool, sure: bool) -> int:
         found = matter.all
         # To ask whether anything at all may go: a limit lets a permit through, and spares from a deny.
         asked = matter.abstract if permit else 0
@@ -41,17 +51,15 @@ class Limits:
         if self.classes is not None:
             found &= matter.classed(self.classes, permit=permit)
         if self.labels is not None:
-            if permit:
-                found &= matter.permitted_by_label(self.labels, self.highest) | asked
-            else:
-                found &= matter.denied_by_label(self.labels, self.lowest)
+            labelled = matter.permitted_by_label if permit else matter.denied_by_label
+            found &= labelled(self.labels, self.highest if permit else self.lowest, sure=sure) | asked
         if self.data is not None:
             meant = 0
             for meaning, references in self.data:
-                meant |= matter.meant(meaning, references, permit=permit)
+                meant |= matter.meant(meaning, references, sure=sure)
             found &= meant | asked
         if self.dates is not None:
-            found &= matter.dated(*self.dates, permit=permit) | asked
+            found &= matter.dated(*self.dates, sure=sure) | asked
         return found
 
 

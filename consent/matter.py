@@ -13,7 +13,7 @@ from datetime import datetime
 from functools import lru_cache
 from typing import Final
 
-from profiles.canonical import ACT_CODE, CONFIDENTIALITY, DISCLOSURE_ITEM
+from profiles.canonical import ACT_CODE, ACT_REASON, CONFIDENTIALITY, DISCLOSURE_ITEM
 from profiles.terminology import above, known
 
 Code = tuple[str, str]
@@ -24,6 +24,16 @@ Label = Code
 
 RESOURCE_TYPES: Final = "http://hl7.org/fhir/resource-types"
 
+# Other names of the same systems: their OIDs, and what FHIR called them before R4. A refusal must not be
+# missed for the name of a system.
+_NAMES: Final[Mapping[str, str]] = {
+    "urn:oid:2.16.840.1.113883.5.4": ACT_CODE,
+    "urn:oid:2.16.840.1.113883.5.8": ACT_REASON,
+    "urn:oid:2.16.840.1.113883.5.25": CONFIDENTIALITY,
+    "http://hl7.org/fhir/v3/ActCode": ACT_CODE,
+    "http://hl7.org/fhir/v3/ActReason": ACT_REASON,
+    "http://hl7.org/fhir/v3/Confidentiality": CONFIDENTIALITY,
+}
 _RANKS: Final = {code: rank for rank, code in enumerate("ULMNRV")}
 _NONE: Final[frozenset[Code]] = frozenset()
 
@@ -73,7 +83,7 @@ class Matter:
         # What was asked before: provisions of one person's consents mostly use the same few words.
         self._coded: dict[frozenset[Code], int] = {}
         self._classed: dict[tuple[frozenset[Code], bool], int] = {}
-        self._by_label: dict[tuple[frozenset[Label], int | None, bool], int] = {}
+        self._by_label: dict[tuple[frozenset[Label], int | None, bool, bool], int] = {}
 
     @classmethod
     def of_items(cls, items: Iterable[str], labels: Mapping[str, Iterable[Label]] | None = None) -> Matter:
@@ -132,41 +142,54 @@ class Matter:
             index = self._labels = _index(upwards(datum.labels) for datum in self.data)
         return _any(index, labels)
 
-    def permitted_by_label(self, labels: frozenset[Label], highest: int | None) -> int:
-        """The items that a permit of these labels, and of confidentiality up to `highest`, reaches."""
-        key = (labels, highest, True)
+    def permitted_by_label(self, labels: frozenset[Label], highest: int | None, *, sure: bool = True) -> int:
+        """The items that a permit of these labels, and of confidentiality up to `highest`, reaches.
+
+        Where not sure also those that may be such: a deny within that permit reaches them.
+        """
+        key = (labels, highest, True, sure)
         mask = self._by_label.get(key)
         if mask is None:
             mask = self.labelled(labels)
             if highest is not None:
                 mask |= self._ranked(lambda rank: 0 <= rank <= highest)
+            mask = self._known_label(mask, highest is not None, sure)
             self._by_label[key] = mask
         return mask
 
-    def denied_by_label(self, labels: frozenset[Label], lowest: int | None) -> int:
+    def denied_by_label(self, labels: frozenset[Label], lowest: int | None, *, sure: bool = False) -> int:
         """The items that a deny of these labels, and of confidentiality from `lowest` on, reaches.
 
-        Among them what carries no label at all, and if it is about confidentiality what states none.
+        Among them what carries no label at all, and if it is about confidentiality what states none; but no
+        permit within that deny reaches those (sure).
         """
-        key = (labels, lowest, False)
+        key = (labels, lowest, False, sure)
         mask = self._by_label.get(key)
         if mask is None:
             mask = self.labelled(labels)
             if lowest is not None:
-                mask |= self._ranked(lambda rank: rank < 0 or rank >= lowest)
-            mask |= sum(1 << number for number, datum in enumerate(self.data) if not datum.labels)
+                mask |= self._ranked(lambda rank: rank >= lowest)
+            mask = self._known_label(mask, lowest is not None, sure)
             self._by_label[key] = mask
         return mask
 
-    def dated(self, first: datetime | None, last: datetime | None, *, permit: bool) -> int:
-        """The items from this period: for a permit wholly from it, for a deny touched by it or undated."""
+    def _known_label(self, mask: int, ranked: bool, sure: bool) -> int:
+        """Labelled items without (or, where not sure, with) those of which the label is not known."""
+        if sure:
+            return mask
+        if ranked:
+            mask |= self._ranked(lambda rank: rank < 0)
+        return mask | sum(1 << number for number, datum in enumerate(self.data) if not datum.labels)
+
+    def dated(self, first: datetime | None, last: datetime | None, *, sure: bool) -> int:
+        """The items from this period: if sure wholly from it, otherwise touched by it or undated."""
         mask = 0
         for number, datum in enumerate(self.data):
             if datum.date is None:
-                fits = not permit
+                fits = not sure
             else:
                 begins, ends = datum.date
-                if permit:
+                if sure:
                     fits = (first is None or first <= begins) and (last is None or ends <= last)
                 else:
                     fits = (first is None or first <= ends) and (last is None or begins <= last)
@@ -174,11 +197,11 @@ class Matter:
                 mask |= 1 << number
         return mask
 
-    def meant(self, meaning: str, references: frozenset[str], *, permit: bool) -> int:
+    def meant(self, meaning: str, references: frozenset[str], *, sure: bool) -> int:
         """The items that R4's `provision.data` means (ConsentDataMeaning).
 
         instance: the named resources; dependents: also what refers to them; related: also what they refer
-        to; authoredby: what the named are the authors of.
+        to; authoredby: what the named are the authors of. Where not sure also what has no name of its own.
         """
         if meaning == "authoredby":
             return sum(
@@ -196,13 +219,18 @@ class Matter:
             if (
                 not datum.itself.isdisjoint(wanted)
                 or (meaning != "instance" and not datum.refers.isdisjoint(references))
-                or (not permit and not datum.itself)
+                or (not sure and not datum.itself)
             ):
                 mask |= 1 << number
         return mask
 
     def _ranked(self, fits: Callable[[int], bool]) -> int:
         return sum(1 << number for number, datum in enumerate(self.data) if fits(rank(datum.labels)))
+
+
+def as_named(system: str) -> str:
+    """A code system by the one name that is used for it here."""
+    return _NAMES.get(system, system)
 
 
 def rank(labels: Iterable[Label]) -> int:

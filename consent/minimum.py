@@ -57,11 +57,11 @@ class MinimumSet:
         What stands in for another item goes by what the record holds, not by what may go: refusing the one
         must never bring out the other.
         """
-        return frozenset(
-            entry.item
-            for entry in self.entries(view)
-            if entry.unless not in held and (not entry.only_with or entry.only_with in may_go)
-        )
+        found: set[str] = set()
+        for entry in self.entries(view):  # an item comes after those that it goes only with
+            if entry.unless not in held and (not entry.only_with or entry.only_with in found & may_go):
+                found.add(entry.item)
+        return frozenset(found)
 
 
 def load_minimum(path: Path, items: ItemTable) -> MinimumSet:

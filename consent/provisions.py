@@ -185,10 +185,12 @@ class CompiledConsent:
         return said
 
     def _says(self, matter: Matter, query: Query) -> Said:
-        if not self.gate.admits(query, permit=self.permit):
+        if not self.gate.admits(query, permit=False):
             return Said()
+        sure = self.gate.admits(query, permit=True)
         named = query.known or self.gate.purposes is not None
-        said = _nested(self.rules, matter, matter.all, query, self.gate.ends, named)
+        scope = _Scope(matter.all if sure else 0, matter.all)
+        said = _nested(self.rules, matter, scope, query, self.gate.ends, named)
         if self.permit_list:
             return said
         rest = self.limits.mask(matter, permit=self.permit) & ~(said.permitted | said.denied)
@@ -196,31 +198,60 @@ class CompiledConsent:
             return said
         if not self.permit:
             said.denies.append((rest, "provision"))
-        elif named:
+        elif named and sure:
             said.permits.append((rest, "provision", self.gate.ends))
         return said
 
 
+@dataclass(frozen=True, slots=True)
+class _Scope:
+    """What the provisions around one speak of: surely, and (with what is not known) perhaps.
+
+    What a provision does not state it inherits. So where it is not known whether the one around it speaks of
+    an item, or of this query, a permit within it does not and a deny within it does.
+    """
+
+    surely: int
+    perhaps: int
+
+    def of(self, rule: Rule, matter: Matter, query: Query) -> _Scope:
+        """The part of it of which a provision speaks."""
+        gate, limits = rule.gate, rule.limits
+        if gate is not OPEN and not gate.admits(query, permit=False):
+            return _NOTHING
+        surely = self.surely if gate is OPEN or gate.admits(query, permit=True) else 0
+        if limits is UNLIMITED:
+            return _Scope(surely, self.perhaps)
+        return _Scope(
+            surely & limits.within(matter, permit=rule.permit, sure=True) if surely else 0,
+            self.perhaps & limits.within(matter, permit=rule.permit, sure=False),
+        )
+
+
+_NOTHING: Final = _Scope(0, 0)
+
+
 def _nested(
-    rules: tuple[Rule, ...], matter: Matter, scope: int, query: Query, ends: datetime | None, named: bool
+    rules: tuple[Rule, ...], matter: Matter, around: _Scope, query: Query, ends: datetime | None, named: bool
 ) -> Said:
-    """What provisions side by side say together of the items in `scope`: where they disagree, deny wins."""
+    """What provisions side by side say together of what is around them: where they disagree, deny wins."""
     said = Said()
     for rule in rules:
-        gate = rule.gate
-        if gate is not OPEN and not gate.admits(query, permit=rule.permit):
-            continue
-        limits = rule.limits
-        mine = scope if limits is UNLIMITED else scope & limits.mask(matter, permit=rule.permit)
-        if not mine:
-            continue
+        gate, limits = rule.gate, rule.limits
         until = earliest(ends, gate.ends)
         outright = named or gate.purposes is not None
         if rule.rules:
-            inner = _nested(rule.rules, matter, mine, query, until, outright)
+            scope = around.of(rule, matter, query)
+            inner = _nested(rule.rules, matter, scope, query, until, outright)
             said.permits += inner.permits
             said.denies += inner.denies
-            mine &= ~(inner.permitted | inner.denied)
+            mine = (scope.surely if rule.permit else scope.perhaps) & ~(inner.permitted | inner.denied)
+        elif gate is OPEN or gate.admits(query, permit=rule.permit):
+            mine = around.surely if rule.permit else around.perhaps
+            if mine and limits is not UNLIMITED:
+                mine &= limits.mask(matter, permit=rule.permit)
+        else:
+            continue
         if not mine:
             continue
         if not rule.permit:

@@ -84,7 +84,7 @@ class _Compiler:
             disclosers=disclosers,
             contains=self.stated | _stated_once(consent, disclosers, recorded),
             permit_list=not rule.permit and self.permits > 0,
-            foreign=bool(codings(consent.get("scope"), CONSENT_SCOPE) & _OTHER_SCOPES),
+            foreign=_is_foreign(codings(consent.get("scope"), CONSENT_SCOPE)),
             patient=frozenset(names_of(consent.get("patient"))),
             recorded=recorded,
             replaces=frozenset(_replaced(consent)),
@@ -107,8 +107,8 @@ class _Compiler:
         patient = consent.get("patient")
         if not isinstance(patient, Mapping) or not (patient.get("reference") or patient.get("identifier")):
             faults.required("Consent.patient", "does not say whose consent this is")
-        if PRIVACY not in codings(consent.get("scope"), CONSENT_SCOPE):
-            faults.invalid("Consent.scope", f"is not {PRIVACY}")
+        if codings(consent.get("scope"), CONSENT_SCOPE) != {PRIVACY}:
+            faults.invalid("Consent.scope", f"is not {PRIVACY}, or not that alone")
         if not consent.get("policy") and not consent.get("policyRule"):
             faults.required("Consent.policyRule", "names no policy or policyRule")
         try:
@@ -147,6 +147,11 @@ class _Compiler:
             for number, child in enumerate(inner)
         ]
         return tuple(rule for rule in rules if not rule.gate.never)
+
+
+def _is_foreign(scopes: frozenset[str]) -> bool:
+    """Whether it is about something else. What is about privacy as well may hold a limit of the person's."""
+    return bool(scopes & _OTHER_SCOPES) and PRIVACY not in scopes
 
 
 def _stated(speaks: Gate, about: Limits) -> frozenset[str]:
@@ -206,12 +211,14 @@ def _signed_by(consent: Mapping[str, Any]) -> frozenset[str]:
 
 def _replaced(consent: Mapping[str, Any]) -> set[str]:
     """The ids of the Consents that this one replaces."""
-    return {
-        name.rpartition("/")[2].rpartition("|")[2]
+    named = {
+        name.partition("/_history/")[0]
         for extension in _objects(consent.get("extension"))
         if extension.get("url") == CONSENT_REPLACES
         for name in names_of(extension.get("valueReference"))
     }
+    ids = {name.rpartition("|")[2] for name in named if "|" in name or "/" not in name}
+    return ids | {name.rpartition("/")[2] for name in named if name.split("/")[-2:-1] == ["Consent"]}
 
 
 def _evidence(consent: Mapping[str, Any]) -> bool:

@@ -13,7 +13,7 @@ from typing import Any, Final
 from consent.actors import Actors
 from consent.items import shipped
 from consent.limits import UNLIMITED, Limits
-from consent.matter import RESOURCE_TYPES, Code, Label, ranks
+from consent.matter import RESOURCE_TYPES, Code, Label, as_named, ranks
 from consent.provisions import OPEN, Gate
 from consent.when import first_moment, last_moment
 from profiles.canonical import (
@@ -98,12 +98,14 @@ def coding_of(coding: Any) -> Code | None:
     if not isinstance(coding, Mapping):
         return None
     system, code = coding.get("system"), coding.get("code")
-    return (system, code) if isinstance(system, str) and isinstance(code, str) and system and code else None
+    if not (isinstance(system, str) and isinstance(code, str) and system and code):
+        return None
+    return as_named(system), code
 
 
 def gate(provision: Mapping[str, Any], place: str, reading: Reading) -> Gate:
     """To whom, for what, where and when a provision speaks."""
-    starts, ends = period(provision.get("period"), f"{place}.period", reading)
+    starts, ends = period(provision, "period", place, reading)
     made = Gate(
         purposes=_purposes(provision, place, reading.faults),
         actors=_actors(provision, place, reading),
@@ -121,7 +123,7 @@ def limits(provision: Mapping[str, Any], place: str, reading: Reading) -> Limits
     labels, highest, lowest = _labels(provision, place, faults)
     dates = None
     if "dataPeriod" in provision:
-        dates = period(provision["dataPeriod"], f"{place}.dataPeriod", reading)
+        dates = period(provision, "dataPeriod", place, reading)
     made = Limits(
         codes=_codes(provision, place, faults),
         classes=_classes(provision, place, faults),
@@ -156,7 +158,7 @@ def _classes(provision: Mapping[str, Any], place: str, faults: Faults) -> frozen
             faults.invalid(f"{place}.class", "lacks its system or its code")
         else:
             found.add(named)
-            if named[0].startswith("http://hl7.org/fhir/") and named[0].endswith("resource-types"):
+            if named[0].startswith("http://hl7.org/fhir/") and named[0].endswith("-types"):
                 found.add((RESOURCE_TYPES, named[1]))
     return frozenset(found) if "class" in provision else None
 
@@ -272,10 +274,13 @@ def acting_within(around: Mapping[str, Any], provision: Mapping[str, Any]) -> Ma
     return {**inherited, **provision} if reads else {**provision, **inherited}
 
 
-def period(value: Any, where: str, reading: Reading) -> tuple[datetime | None, datetime | None]:
-    """First and last instant of a Period, both inclusive; None where it is open."""
-    if value is None:
+def period(
+    provision: Mapping[str, Any], name: str, place: str, reading: Reading
+) -> tuple[datetime | None, datetime | None]:
+    """First and last instant of the Period `name`, both inclusive; None where it is open."""
+    if name not in provision:
         return None, None
+    value, where = provision[name], f"{place}.{name}"
     if (
         not isinstance(value, Mapping)
         or not value.keys() & {"start", "end"}

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from consent.actors import Actors
-from consent.consult import Demand, Findings, consult, replaced
+from consent.consult import Demand, Findings, consult, mark, replaced
 from consent.limits import Limits
 from consent.matter import Matter, bits
 from consent.provisions import CompiledConsent, Query, Rule, earliest
@@ -165,9 +165,9 @@ def limit(made: Answered, heard: Heard, consents: Sequence[CompiledConsent]) -> 
     heeded = [
         one
         for one in consents
-        if one.usable and one.status == ACTIVE and not one.foreign and not (one.id and one.id in silent)
+        if one.usable and one.status == ACTIVE and not one.foreign and mark(one) not in silent
     ]
-    permits = [one for one in heeded if not (one.id and one.id in dead)]
+    permits = [one for one in heeded if mark(one) not in dead]
     limits = residual(permits, heeded, heard.queries)
     if limits is None:
         made.decision, made.code = "deny", "obligation-inexpressible"

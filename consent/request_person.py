@@ -74,9 +74,10 @@ def _relation(one: Names, other: Names) -> Relation:
 
 def _compared(one: str, other: str) -> Relation:
     """Two names that are not equal."""
+    one, other = (name.partition("/_history/")[0] for name in (one, other))
     kind, another = kind_of(one), kind_of(other)
     if kind == another:
-        return "other"
+        return "same" if one == other else "other"
     if {kind, another} == {"url", "literal"}:  # an absolute and a relative reference to the same resource
         return "same" if one.endswith(f"/{other}") or other.endswith(f"/{one}") else "other"
     return "unclear"

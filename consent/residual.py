@@ -58,18 +58,19 @@ def residual(
 def _take(told: _Told, consent: CompiledConsent, query: Query, *, permit: bool) -> bool:
     """Add what one consent permits, or denies; False where codes cannot say it."""
     root = consent.gate
-    if not root.admits(query, permit=consent.permit):
+    if not root.admits(query, permit=permit):
         return True
     mine = consent.permit == permit and not consent.permit_list and _outright(query, root, root)
     if mine and not _add(told, permit, consent.limits):
         return False
     for rule in consent.rules:
-        if not rule.gate.admits(query, permit=rule.permit):
+        if not rule.gate.admits(query, permit=False):
             continue
         if _speaks_below(rule, query):
             return False
         if (
             rule.permit == permit
+            and rule.gate.admits(query, permit=permit)
             and _outright(query, root, rule.gate)
             and not _add(told, permit, rule.limits)
         ):
@@ -83,7 +84,7 @@ def _outright(query: Query, root: Gate, own: Gate) -> bool:
 
 
 def _speaks_below(rule: Rule, query: Query) -> bool:
-    return any(inner.gate.admits(query, permit=inner.permit) for inner in rule.rules)
+    return any(inner.gate.admits(query, permit=False) for inner in rule.rules)
 
 
 def _add(told: _Told, permit: bool, limits: Limits) -> bool:

@@ -81,16 +81,15 @@ def content(
     if isinstance(profiles, list):
         seen.codes.update((_URI, one) for one in profiles if isinstance(one, str))
     identity = resource.get("id")
-    said = {name for part in _AUTHORS if part in resource for name in references(resource[part])}
-    by = _as_named(said.union(authors))
+    by = as_named(authors_of(resource).union(authors))
     itself = Datum(
         key=key,
         type=kind,
         codes=frozenset(seen.codes),
         labels=_labels(resource, labels),
-        date=_date(resource, zone),
-        itself=_as_named((url, f"{kind}/{identity}" if identity else "")),
-        refers=_as_named(seen.refers),
+        date=clinical_date(resource, zone),
+        itself=as_named((url, f"{kind}/{identity}" if identity else "")),
+        refers=as_named(seen.refers),
         authors=actors.asking(by) if by and actors is not DIRECTORY else by,
     )
     found = Content([itself], _about(resource, seen, url))
@@ -117,12 +116,17 @@ def provenance_authors(resources: Iterable[Mapping[str, Any]]) -> dict[str, set[
     for resource in resources:
         if resource.get("resourceType") == "Provenance":
             agents = references(resource.get("agent"))
-            for target in _as_named(references(resource.get("target"))):
+            for target in as_named(references(resource.get("target"))):
                 found.setdefault(target, set()).update(agents)
     return found
 
 
-def _as_named(references: Iterable[str]) -> frozenset[str]:
+def authors_of(resource: Mapping[str, Any]) -> set[str]:
+    """Those whom a resource itself names as who it is by."""
+    return {name for part in _AUTHORS if part in resource for name in references(resource[part])}
+
+
+def as_named(references: Iterable[str]) -> frozenset[str]:
     """References as a consent may give them: an absolute one, or one of a version, by type and id as well."""
     found = set(references)
     for one in references:
@@ -226,7 +230,7 @@ def _labels(resource: Mapping[str, Any], labels: LabelTable) -> frozenset[Code]:
     return frozenset(label for label in found if label[0] not in _NO_LABEL)
 
 
-def _date(resource: Mapping[str, Any], zone: tzinfo) -> tuple[datetime, datetime] | None:
+def clinical_date(resource: Mapping[str, Any], zone: tzinfo) -> tuple[datetime, datetime] | None:
     """The first and last moment of its clinical date; None where it says none, or an open or vague one."""
     for name in _WHEN:
         value = resource.get(name)
