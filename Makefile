@@ -13,7 +13,7 @@ demo: $(VENV)/.runtime  ## three agencies, four referrals, on this machine
 	@$(BIN)/waymeet demo
 
 test: $(VENV)/.development  ## the fast tests
-	$(BIN)/pytest -m "not slow"
+	$(BIN)/pytest -m "not slow" -n 2 --dist loadfile
 
 test-all: $(VENV)/.development $(VENV)/.peers  ## the slow suites as well: faults, peers
 	$(BIN)/pytest -m slow

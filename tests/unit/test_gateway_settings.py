@@ -50,7 +50,7 @@ def test_a_shelter_sends_under_its_alias_and_is_at_home_under_its_name(files: di
         ("timezone: America/New_York", "time_zone: America/New_York", "time_zone"),
         ("timezone: America/New_York", "timezone: America/Newhaven", "timezone"),
         ("kinds: [covered-entity]", "kinds: [Hospital]", "kinds"),
-        ("kinds: [covered-entity]", "kinds: [covered-entity]\nstate: Connecticut", "state"),
+        ("kinds: [covered-entity]", "state: Connecticut", "state"),
         ("    inbox: true", "    inbox: maybe", "inbox"),
         ("    inbox: true", "    in_box: true", "in_box"),
         ("node_key: keys/node.key", "", "node_key"),

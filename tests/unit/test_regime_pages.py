@@ -27,7 +27,7 @@ def test_there_is_a_page_for_each_regime_and_no_other() -> None:
 
 
 def test_a_page_shows_every_rule_with_its_words_and_its_law() -> None:
-    for regime in load_policy().regimes.values():
+    for regime in load_policy(state="US-CT").regimes.values():
         page = " ".join(MADE[f"{regime.id}.md"].split())
         closed = [regime.closed] if regime.closed else []
         cited = [*regime.rules, *closed, *regime.notices, *regime.substitutions]
