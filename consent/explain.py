@@ -38,6 +38,7 @@ _STAYS: Final[Mapping[str, tuple[str, str]]] = {
     "consent-discloser": ("the consent was given to another agency", "you signed for another agency"),
     "consent-items": ("the consent lists nothing of this", "it is not on the list that you signed"),
 }
+_CLOSED: Final = ("the referral is closed", "this is over, and they see nothing more")
 _STOPPED: Final = ("nothing goes in this case", "nothing at all is shared here")
 
 
@@ -122,7 +123,8 @@ def _items(facts: Facts, decision: Decision, audience: Audience) -> Iterator[Ite
             if code in decision.substitutes:
                 why = "something else is served in its place"
         else:
-            why = _STAYS.get(reason, _STOPPED)[audience == "person"]
+            closed = reason == "view" and decision.view == "task"
+            why = (_CLOSED if closed else _STAYS.get(reason, _STOPPED))[audience == "person"]
         place = f"Observation/{code}" if item.resource == "Observation" else item.resource
         elements = tuple(f"{place}.{path}" for path in item.texts) if audience == "engineer" else ()
         yield ItemLine(code, item.display, goes, why, reason, elements)

@@ -45,15 +45,17 @@ CHANGES: Final[Mapping[str, str]] = {
     "label.ITEM": "a security label that the item would carry: HIV, SDV, ...",
 }
 
+_HELP: Final = "`--what-if help` lists what can be changed."
+
 
 def what_if(facts: Facts, now: datetime, change: str) -> tuple[Facts, datetime]:
     """The facts and the clock with one fact changed: `recipient.suspended=true`.
 
-    Raises ValueError, which lists what can be changed, for one that is none.
+    Raises ValueError for one that is none.
     """
     name, equals, value = change.partition("=")
     if not equals:
-        raise ValueError(f"A change is written NAME=VALUE. {_listed()}")
+        raise ValueError(f"A change is written NAME=VALUE. {_HELP}")
     try:
         if name == "now":
             return facts, _instant(value)
@@ -61,7 +63,7 @@ def what_if(facts: Facts, now: datetime, change: str) -> tuple[Facts, datetime]:
     except KeyError:
         wanted = CHANGES.get(name, CHANGES.get(f"{name.partition('.')[0]}.ITEM", ""))
         raise ValueError(
-            f"{name} takes {wanted}." if wanted else f"Nothing is called {name}. {_listed()}"
+            f"{name} takes {wanted}." if wanted else f"Nothing is called {name}. {_HELP}"
         ) from None
 
 
@@ -174,7 +176,3 @@ _WAYS: Final[Mapping[str, Callable[[Facts, str], Facts]]] = {
     "agreement.signed": _signed,
     "consent": _consents,
 }
-
-
-def _listed() -> str:
-    return "What can be changed: " + "; ".join(f"{name} ({takes})" for name, takes in CHANGES.items()) + "."

@@ -31,7 +31,7 @@ from gateway import (
     settings,
     show,
 )
-from gateway.cli_said import err, out, said
+from gateway.cli_said import err, out, said, tell
 from gateway.node import Node, opened
 from gateway.recording import Ask
 
@@ -60,19 +60,6 @@ def demo(
 
 
 app.command("init")(cli_init.init)
-app.add_typer(cli_agreement.app, name="agreement")
-cli_consent.app.command("show")(cli_disclosures.show)
-app.add_typer(cli_consent.app, name="consent")
-app.add_typer(cli_directory.app, name="directory")
-app.add_typer(cli_map.app, name="map")
-app.add_typer(cli_profiles.app, name="profiles")
-app.command("disclosures")(cli_disclosures.disclosures)
-app.command("validate")(cli_validate.command)
-app.command("decide")(cli_decide.command)
-app.command("explain")(cli_explain.explain)
-
-
-app.command("exclude")(cli_exclude.command)
 
 
 @app.command("serve")
@@ -98,7 +85,10 @@ def send(
         ),
     ] = "",
 ) -> None:
-    """Hand a local record to the node: a new referral, or your answer to one."""
+    """Hand a local record to the node: a new referral, or your answer to one.
+
+    Exit status: 0 all of it was taken, 1 the node refused some of it, 2 it could not be handed over.
+    """
     with said():
         found = settings.read(config)
         name = system or next(iter(found.systems))
@@ -115,10 +105,11 @@ def status(
 ) -> None:
     """Where referrals stand; with an id, who saw what of one of yours, and why."""
     with said(), opened(config) as node:
-        known = show.referral(out, node, referral) if referral else show.referrals(out, node)
-        if not known:
-            err.print(f"There is no referral {referral} here.", markup=False)
-    raise typer.Exit(0 if known else 1)
+        if not (show.referral(out, node, referral) if referral else show.referrals(out, node)):
+            raise ValueError("There is no referral with this id here. `waymeet status` lists them all.")
+
+
+app.command("explain")(cli_explain.explain)
 
 
 @app.command()
@@ -132,7 +123,7 @@ def revoke(
         out.print(f"The consent is withdrawn. Cancelled referrals: {len(cancelled)}.")
         for one in cancelled:
             out.print(f"  {one}")
-        out.print("What a partner has already written into its own system stays there until it deletes it.")
+        tell("What a partner has already written into its own system stays there until it deletes it.")
 
 
 @app.command()
@@ -146,6 +137,10 @@ def cancel(
         out.print(f"Referral {referral} is cancelled.", markup=False)
 
 
+app.command("exclude")(cli_exclude.command)
+app.command("disclosures")(cli_disclosures.disclosures)
+
+
 @app.command()
 def retry(
     number: Annotated[int, typer.Argument(help="The number that `waymeet status` shows.")],
@@ -155,8 +150,9 @@ def retry(
     """Try again what was given up."""
     with said(), opened(config) as node, node.store.work() as work:
         done = outbox.drop(work, number) if drop else outbox.retry(work, number)
-        out.print("Done." if done else f"Nothing with the number {number} was given up.")
-    raise typer.Exit(0 if done else 1)
+        if not done:
+            raise ValueError(f"Nothing with the number {number} was given up: see `waymeet status`.")
+        tell("Done.")
 
 
 @app.command("audit")
@@ -170,6 +166,16 @@ def check_audit(config: Config = DEFAULT_CONFIG) -> None:
     else:
         err.print(f"Entry {broken} does not follow from the one before it.", style="red")
     raise typer.Exit(0 if broken is None else 1)
+
+
+app.command("decide")(cli_decide.command)
+app.command("validate")(cli_validate.command)
+cli_consent.app.command("show")(cli_disclosures.show)
+app.add_typer(cli_consent.app, name="consent")
+app.add_typer(cli_agreement.app, name="agreement")
+app.add_typer(cli_map.app, name="map")
+app.add_typer(cli_profiles.app, name="profiles")
+app.add_typer(cli_directory.app, name="directory")
 
 
 def _operator(node: Node) -> Ask:

@@ -6,7 +6,7 @@ import os
 import textwrap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import msgspec
 import typer
@@ -22,10 +22,12 @@ from gateway import clock, keys
 from gateway.cli_said import out, said
 from gateway.initialise import write_json
 from gateway.node import opened
-from profiles.document import parse
+from profiles.document import load, parse
 
 app = typer.Typer(help="What two agencies have agreed: make it, sign it, check it.", no_args_is_help=True)
 
+_OBJECT: Final = {"type": "object"}
+_ENTRIES: Final = {"type": "array", "items": _OBJECT}
 _File = Annotated[Path, typer.Argument(help="The agreement's file.")]
 _As = Annotated[
     str, typer.Option("--as", help="The party that says so: its directory URL, or its last part.")
@@ -66,9 +68,7 @@ def new(
             write_json(to, agreement_draft.next_version(agreements.read(follows)))
             _say(f"Written: {to}, the next version as a draft. Change what is to change, then both sign it.")
             return
-        given: dict[str, Any] = (
-            msgspec.json.decode(answers.read_bytes(), type=dict[str, Any]) if answers else {}
-        )
+        given: dict[str, Any] = load(answers, _OBJECT).data if answers else {}
         for role, entry in (("source", source), ("recipient", recipient)):
             if entry:
                 given[role] = {**_party(entry), **given.get(role, {})}
@@ -225,7 +225,7 @@ def _organization(document: Mapping[str, Any], party: str) -> str:
 
 def _party(path: Path) -> dict[str, Any]:
     """What a file of directory entries says of the one agency in it. Raises ValueError."""
-    entries = msgspec.json.decode(path.read_bytes(), type=list[dict[str, Any]])
+    entries: list[Any] = load(path, _ENTRIES).data
     if len(entries) != 1:
         raise ValueError(f"{path}: holds {len(entries)} directory entries; one is needed.")
     try:

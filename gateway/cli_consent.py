@@ -23,11 +23,16 @@ from gateway.node import Node, opened
 from gateway.release_answers import build as build
 from gateway.release_answers import implied_by, policy_of, read_release, regimes_of
 
-app = typer.Typer(help="Record what a person allows.", no_args_is_help=True)
+app = typer.Typer(
+    help="What a person allows: write it down, check it, print it, look it up.", no_args_is_help=True
+)
 _RECORD_HELP = "A record of the person: whose it is is read from it, as the mapping says."
 _PRINT_HELP = "Write the page for the person to sign: a file, or a folder for it."
 
-Config = Annotated[Path, typer.Option("--config", "-c", envvar="WAYMEET_CONFIG", help="The node's file.")]
+Config = Annotated[
+    Path,
+    typer.Option("--config", "-c", envvar="WAYMEET_CONFIG", help="The node's configuration file."),
+]
 Language = Annotated[
     str,
     typer.Option("--language", "-l", help=f"Of the page: {' or '.join(LANGUAGES)}. If left out: the form's."),

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
-import msgspec
 import typer
 
 from gateway import clock, keys
 from gateway.cli_said import out, said
 from gateway.directory import sign
 from gateway.initialise import DIRECTORY_DAYS, write_anchor, write_json
+from profiles.document import load
 
 app = typer.Typer(help="Sign who takes part (for the convening body).", no_args_is_help=True)
+
+_ENTRIES: Final = {"type": "array", "items": {"type": "object"}}
 
 
 @app.command()
@@ -39,7 +41,7 @@ def sign_directory(
     with said():
         listed: list[Any] = []
         for file in entries:
-            listed += msgspec.json.decode(file.read_bytes(), type=list[dict[str, Any]])
+            listed += load(file, _ENTRIES).data
         now = clock.now()
         manifest = {
             "iss": issuer,

@@ -12,7 +12,7 @@ import typer
 
 from consent.items import shipped
 from gateway import disclosed, own_system, settings
-from gateway.cli_said import err, out, said
+from gateway.cli_said import said, tell
 from gateway.clock import moment
 from gateway.disclosed import Disclosure, Story
 from gateway.node import Node, opened
@@ -68,12 +68,11 @@ def show(
     with said(), opened(config) as node:
         story = disclosed.of_consent(node, consent)
         if story is None:
-            err.print("There is no consent with this id here.", style="red")
-        elif as_json:
+            raise ValueError("There is no consent with this id here.")
+        if as_json:
             _print_json(story)
         else:
             _print(_told(node, story))
-    raise typer.Exit(0 if story else 1)
 
 
 def _told(node: Node, story: Story) -> Iterator[str]:
@@ -127,7 +126,7 @@ def _local(node: Node, at: str) -> str:
 
 def _print(lines: Iterable[str]) -> None:
     for line in lines:
-        out.print(line, markup=False, highlight=False, soft_wrap=True)
+        tell(line)
 
 
 def _print_json(value: object) -> None:

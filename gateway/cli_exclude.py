@@ -9,7 +9,7 @@ from uuid import uuid4
 import typer
 
 from gateway import excluding, show
-from gateway.cli_said import out, said
+from gateway.cli_said import out, said, tell
 from gateway.node import opened
 from gateway.recording import Ask
 
@@ -26,7 +26,9 @@ def command(
     nowhere: Annotated[
         bool, typer.Option("--nowhere", help="The person works at none of the organisations here.")
     ] = False,
-    config: Annotated[Path, typer.Option("--config", "-c", envvar="WAYMEET_CONFIG")] = Path("node.yaml"),
+    config: Annotated[
+        Path, typer.Option("--config", "-c", envvar="WAYMEET_CONFIG", help="The node's configuration file.")
+    ] = Path("node.yaml"),
 ) -> None:
     """Close a referral to organisations for good. One that has it already loses it, at once."""
     with said(), opened(config) as node:
@@ -34,7 +36,7 @@ def command(
         done = excluding.exclude(node, ask, referral, organisations or [], person, nowhere=nowhere)
         show.excluded(out, node, done.now)
         if done.cancelled:
-            out.print("It was with one of them already: that is cancelled, and they read nothing any more.")
-            out.print("What a partner has already written into its own system stays there.")
+            tell("It was with one of them already: that is cancelled, and they read nothing any more.")
+            tell("What a partner has already written into its own system stays there.")
         for receipt in done.receipts:
-            out.print(f"Referral {receipt.referral}: {receipt.state}", markup=False, highlight=False)
+            tell(f"Referral {receipt.referral}: {receipt.state}")

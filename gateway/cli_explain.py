@@ -19,13 +19,14 @@ from consent import Decision, Facts
 from consent.explain import Explanation, difference, explanation
 from consent.request import answer
 from consent.undecided import undecided
-from consent.what_if import what_if
+from consent.what_if import CHANGES, what_if
 from gateway import clock, fhir_json
-from gateway.cli_said import err, out, said
+from gateway.cli_said import err, out, said, tell
 from gateway.cli_stream import a_closed_pipe_ends_it
 from gateway.judge import ask_about
 from gateway.node import Node, opened
 from gateway.store import referrals, tasks
+from profiles import strict_json
 
 
 class Audience(StrEnum):
@@ -56,11 +57,18 @@ def explain(
     recipient: Annotated[
         str, typer.Option(help="Only the answer to this recipient: its name or directory URL.")
     ] = "",
-    config: Annotated[Path, typer.Option("--config", "-c", envvar="WAYMEET_CONFIG")] = Path("node.yaml"),
+    config: Annotated[
+        Path, typer.Option("--config", "-c", envvar="WAYMEET_CONFIG", help="The node's configuration file.")
+    ] = Path("node.yaml"),
     as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
 ) -> None:
     """Explain what a recipient may see of a referral now, item by item, and what would change it."""
     with said(), a_closed_pipe_ends_it():
+        if "help" in (change or []):
+            for name, takes in CHANGES.items():
+                tell(f"{name}: {takes}")
+            tell("Of a request, any part of it: query.purpose=HRESCH")
+            return
         if bool(referral) == (request is not None):
             raise ValueError("Name a referral with --referral ID, or a request with --request FILE.")
         if request is not None:
@@ -135,20 +143,20 @@ def _print(one: Mapping[str, Any]) -> None:
     if changed := one.get("what_if"):
         out.print(f"\nWhat if {' and '.join(changed['changed'])}:", style="bold", markup=False)
         for line in changed["difference"]:
-            out.print(f"  {line}", markup=False, highlight=False)
+            tell(f"  {line}")
         _print_explanation(changed["then"])
 
 
 def _print_explanation(told: Mapping[str, Any]) -> None:
-    out.print(told["answer"], markup=False, highlight=False)
+    tell(told["answer"])
     for reason in told["reasons"]:
-        out.print(f"  {reason}", markup=False, highlight=False)
+        tell(f"  {reason}")
     if told["items"]:
         out.print(_table(told["items"]))
     for duty in told["duties"]:
-        out.print(f"  Travels along: {duty}", markup=False, highlight=False)
+        tell(f"  Travels along: {duty}")
     for remedy in told["remedies"]:
-        out.print(f"  What would change this: {remedy}", style="bold", markup=False, highlight=False)
+        tell(f"  What would change this: {remedy}", "bold")
 
 
 def _table(items: Sequence[Mapping[str, Any]]) -> Table:
@@ -170,7 +178,10 @@ def _table(items: Sequence[Mapping[str, Any]]) -> Table:
 
 def _of_request(path: Path, changes: Sequence[str], as_json: bool) -> None:
     """A request about consents, and the same with parts of it changed: `query.purpose=["TREAT"]`."""
-    asked = fhir_json.received(path.read_bytes())
+    try:
+        asked = strict_json.read(path.read_bytes())
+    except strict_json.JsonError as fault:
+        raise ValueError(f"{path.name}:{fault.line}: {fault}") from None
     if not isinstance(asked, dict):
         raise ValueError(f"{path.name}: a request is a JSON object.")
     asked.setdefault("now", clock.stamp(clock.now()))
@@ -194,29 +205,29 @@ def _put(request: Any, change: str) -> None:
     *way, last = name.split(".")
     if not equals or not last:
         raise ValueError("A change of a request is written PART.PART=VALUE: query.purpose=TREAT.")
-    at = request
-    for step in way:
-        at = at[int(step)] if isinstance(at, list) and step.isdigit() else at.setdefault(step, {})
     try:
         new = json.loads(value)
     except ValueError:
         new = value
-    if isinstance(at, list):
-        at[int(last)] = new
-    else:
-        at[last] = new
+    at = request
+    try:
+        for step in way:
+            at = at[int(step)] if isinstance(at, list) else at.setdefault(step, {})
+        at[int(last) if isinstance(at, list) else last] = new
+    except (ValueError, IndexError, AttributeError, TypeError):
+        raise ValueError(f"The request has no part {name} that could be changed.") from None
 
 
 def _print_answer(told: Mapping[str, Any]) -> None:
     out.print(f"Decision: {told['decision']}", style="bold", markup=False)
     for reason in told["reasons"]:
         listed = f" {', '.join(reason['withheld'])}" if "withheld" in reason else ""
-        out.print(f"  {reason['text']} ({reason['code']}){listed}", markup=False, highlight=False)
+        tell(f"  {reason['text']} ({reason['code']}){listed}")
         for issue in reason.get("issues", ()):
-            err.print(f"    {issue}", markup=False, highlight=False)
+            tell(f"    {issue}", to=err)
     for basis in told["basis"]:
-        out.print(f"  Rests on: {basis}", markup=False, highlight=False)
+        tell(f"  Rests on: {basis}")
     for key in told["released"]:
-        out.print(f"  goes   {key}", markup=False, highlight=False)
+        tell(f"  goes   {key}")
     for key in told["withheld"]:
-        out.print(f"  stays  {key}", markup=False, highlight=False)
+        tell(f"  stays  {key}")

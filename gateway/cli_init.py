@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 import shutil
 from enum import StrEnum
@@ -11,7 +12,7 @@ from typing import Annotated
 import typer
 
 from gateway import clock
-from gateway.cli_said import err, out
+from gateway.cli_said import out, said
 from gateway.initialise import (
     Name,
     Plan,
@@ -25,6 +26,8 @@ from gateway.initialise import (
 
 _SAMPLES = Path(__file__).parent / "templates" / "samples"
 ISSUER = "https://directory.example.org"
+_ORGANIZATION = re.compile(r"https?://[^/\s?#]+(?:/[^\s?#]+)?/Organization/[A-Za-z0-9.-]{1,64}")
+PARTNER_AFTER = 9  # the partner's port, so many above the node's own
 
 
 class Kind(StrEnum):
@@ -50,7 +53,9 @@ def init(
         Kind, typer.Option(help="Which law applies to its records.")
     ] = Kind.COMMUNITY_ORGANIZATION,
     system: Annotated[System, typer.Option(help="The form of its own records.")] = System.CASE_JSON,
-    port: Annotated[int, typer.Option(help="Where it listens on this machine.")] = 8460,
+    port: Annotated[
+        int, typer.Option(min=1, max=65535 - PARTNER_AFTER, help="Where it listens on this machine.")
+    ] = 8460,
     organization: Annotated[
         str, typer.Option(help="Its URL in the directory: the issuer, /Organization/, and an id.")
     ] = f"{ISSUER}/Organization/own-agency",
@@ -59,9 +64,20 @@ def init(
     ] = "Riverbend Office",
 ) -> None:
     """Write a commented configuration, keys, a practice directory and an example agreement."""
-    if folder.exists() and any(folder.iterdir()):
-        err.print(f"{folder} is not empty; nothing was written.", style="red", markup=False)
-        raise typer.Exit(2)
+    with said():
+        if not _ORGANIZATION.fullmatch(organization):
+            raise ValueError(
+                "--organization is the directory's issuer, /Organization/, and an id of letters, digits, "
+                f"dots and dashes: {ISSUER}/Organization/your-agency"
+            )
+        if folder.exists() and any(folder.iterdir()):
+            raise ValueError(f"{folder} is not empty; nothing was written.")
+        _write(folder, name, kind, system, port, organization, alias)
+
+
+def _write(
+    folder: Path, name: str, kind: Kind, system: System, port: int, organization: str, alias: str
+) -> None:
     issuer = organization.partition("/Organization/")[0]
     own = Name(organization, name, f"http://127.0.0.1:{port}", f"127.0.0.1:{port}")
     shown = Name(
@@ -75,7 +91,7 @@ def init(
     partner = Name(
         f"{issuer}/Organization/example-food-pantry",
         "Example Food Pantry",
-        f"http://127.0.0.1:{port + 9}",
+        f"http://127.0.0.1:{port + PARTNER_AFTER}",
         "",
         services=(("food-insecurity", "New Haven County", ("en", "es")),),
     )
@@ -96,7 +112,7 @@ def init(
         Plan(
             "Example Food Pantry",
             "community-organization",
-            (_listening(partner, port + 9),),
+            (_listening(partner, port + PARTNER_AFTER),),
             "case-json",
             "folder: cases",
         ),

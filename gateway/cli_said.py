@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -22,6 +23,21 @@ err = Console(stderr=True)
 _EXPECTED = (DocumentError, DirectoryError, KeyFileError, NoClient, ValueError, msgspec.MsgspecError)
 
 
+def tell(text: str, style: str = "", to: Console = out) -> None:
+    """One line of text; nothing in it is taken for markup.
+
+    On a terminal what does not fit goes on below, further in, so that one sees where the next line begins.
+    """
+    lines = [text]
+    if to.is_terminal:
+        further_in = " " * (len(text) - len(text.lstrip()) + 2)
+        lines = textwrap.wrap(
+            text, to.width, subsequent_indent=further_in, break_long_words=False, break_on_hyphens=False
+        ) or [""]
+    for line in lines:
+        to.print(line, style=style or None, markup=False, highlight=False, soft_wrap=True)
+
+
 @contextmanager
 def said() -> Iterator[None]:
     """Run a command's body; whatever goes wrong in a way we know is said plainly."""
@@ -39,5 +55,5 @@ def said() -> Iterator[None]:
     else:
         return
     for line in lines:
-        err.print(line, style="red", markup=False, highlight=False)
+        tell(line, "red", err)
     raise typer.Exit(2)

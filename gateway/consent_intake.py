@@ -18,13 +18,12 @@ from typing import Any, Final
 
 import msgspec
 
-from consent.items import shipped
 from gateway import consenting, fhir_json, permission, reconsider
 from gateway.errors import Refused, refuse
 from gateway.node import Node
 from gateway.offering import Receipt
 from gateway.recording import Ask
-from gateway.release_answers import ANSWERS, build, named_recipients
+from gateway.release_answers import ANSWERS, build, unknown
 from gateway.replacing import has_identifier
 from gateway.settings import CONSENTS
 from gateway.store import consents, persons, received
@@ -119,7 +118,7 @@ def _record(node: Node, ask: Ask, work: Work, resource: Mapping[str, Any]) -> Ta
 
 def _record_answers(node: Node, ask: Ask, work: Work, answers: Document) -> Taken:
     """Plain answers; what is wrong is said by the answer's own name beside the element made of it."""
-    if issues := _unknown(node, answers):
+    if issues := unknown(node.settings, answers):
         raise Refused(422, issues)
     try:
         resource = build(node.settings, answers.data)
@@ -159,24 +158,6 @@ def _meant(work: Work, resource: Mapping[str, Any]) -> list[Held]:
         rule = "This person has no consent here with this id, or with one of these identifiers."
         raise refuse(404, "not-found", rule, expression=where)
     return found
-
-
-def _unknown(node: Node, answers: Document) -> list[Issue]:
-    """Items and recipients that nobody knows, each by its place."""
-    items, names = shipped().entries, named_recipients(node.settings)
-    return [
-        answers.issue(("items", number), "is not a disclosure item", "code-invalid")
-        for number, item in enumerate(answers.data["items"])
-        if item not in items
-    ] + [
-        answers.issue(
-            ("recipients", number),
-            "is neither a name from `recipients` in this node's configuration nor a directory URL",
-            "code-invalid",
-        )
-        for number, recipient in enumerate(answers.data["recipients"])
-        if recipient not in names and "/Organization/" not in recipient
-    ]
 
 
 def _by_answer(issue: Issue) -> Issue:

@@ -86,6 +86,9 @@ async def _post(
 
 
 def _client(settings: Settings, system: str) -> ClientSettings:
+    if system not in settings.systems:
+        known = ", ".join(settings.systems)
+        raise NoClient(f"there is no system {system} in {settings.path.name}; there is {known}")
     for client in settings.clients:
         if client.key is not None and system in client.systems:
             return client

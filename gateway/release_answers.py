@@ -8,16 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from datetime import date, timedelta
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Final
 
 import consent
+from consent.items import shipped
 from consent.policy import Policy
 from consent.regimes import Regime
 from consent.release import FORM_SAYS, new_consent
 from gateway import clock
 from gateway.settings import Settings
-from profiles.document import load, read_schema
+from profiles.document import Document, load, read_schema
+from profiles.outcome import Issue
 
 ANSWERS: Final = read_schema(Path(__file__).with_name("consent-answers.schema.json"))
 
@@ -88,7 +91,33 @@ def read_release(path: Path, found: Settings, signed_on: str = "") -> dict[str, 
         date.fromisoformat(signed_on)
     if "resourceType" in data:
         return data | ({"dateTime": signed_on} if signed_on else {})
-    return build(found, load(path, ANSWERS).data | ({"signed-on": signed_on} if signed_on else {}))
+    answers = load(path, ANSWERS)
+    if issues := unknown(found, answers):
+        raise answers.error(issues)
+    return build(found, answers.data | ({"signed-on": signed_on} if signed_on else {}))
+
+
+def unknown(found: Settings, answers: Document) -> list[Issue]:
+    """Items and recipients in answers that nobody knows, each by its place."""
+    items, names = shipped().entries, named_recipients(found)
+    return [
+        answers.issue(("items", number), f"is not a disclosure item{_meant(item, items)}", "code-invalid")
+        for number, item in enumerate(answers.data["items"])
+        if item not in items
+    ] + [
+        answers.issue(
+            ("recipients", number),
+            "is neither a name from `recipients` in this node's configuration nor a directory URL",
+            "code-invalid",
+        )
+        for number, recipient in enumerate(answers.data["recipients"])
+        if recipient not in names and "/Organization/" not in recipient
+    ]
+
+
+def _meant(item: str, items: Iterable[str]) -> str:
+    close = get_close_matches(item, items, n=1)
+    return f"; did you mean {close[0]}?" if close else ""
 
 
 def named_recipients(found: Settings) -> dict[str, str]:

@@ -13,7 +13,8 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import mappings
 from gateway import scopes
 from gateway.retention import Retention
-from profiles.document import Document, load, read_schema
+from profiles.document import Document, DocumentError, load, read_schema
+from profiles.outcome import Issue
 
 VICTIM_SERVICES = "victim-service-provider"
 CONSENTS = "consent"  # the last part of `POST /records/consent`, so no system's name
@@ -105,6 +106,9 @@ class Settings:
 
 def read(path: Path) -> Settings:
     """The settings in the file at `path`. Raises DocumentError naming file, line and key."""
+    if not path.exists():
+        missing = "there is no such file; name the node's with --config FILE, or in WAYMEET_CONFIG"
+        raise DocumentError([Issue("error", "not-found", missing)], str(path))
     document = load(path, _SCHEMA)
     data: dict[str, Any] = document.data
     base = path.resolve().parent

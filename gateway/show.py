@@ -12,18 +12,19 @@ from rich.text import Text
 
 from consent.items import shipped
 from gateway import status
+from gateway.cli_said import tell
 from gateway.client import Answer
 from gateway.clock import moment, now
 from gateway.exclusion import Exclusions
 from gateway.node import Node
 
 AGAIN = timedelta(seconds=5)
+_AGAIN = "  It was taken in before; this was the first answer. `waymeet status` says where it stands."
 
+_OPEN = ("held", "requested", "accepted", "in-progress", "on-hold")
 _ACTS = {
     "create": "wrote",
-    "decide": "decided",
     "erase": "erased",
-    "notify": "told",
     "read": "read",
     "search-type": "listed",
     "update": "changed",
@@ -49,6 +50,9 @@ def answer(out: Console, err: Console, found: Answer) -> bool:
             _outcome(err, result["outcome"])
         else:
             _receipt(out, result)
+            # A referral that a consent let go was taken in before; this is a new answer all the same.
+            if "consent" not in said and moment(result["taken_at"]) < now() - AGAIN:
+                tell(_AGAIN, to=out)
     return all("outcome" not in result for result in results)
 
 
@@ -56,15 +60,11 @@ def _receipt(out: Console, result: dict[str, Any]) -> None:
     said = (
         f"Referral {result['referral']}: {result['state']}" if result["referral"] else "Record: passed over"
     )
-    out.print(said, markup=False, highlight=False, soft_wrap=True)
+    tell(said, to=out)
     for sentence in result["decided"]:
-        out.print(f"  {sentence}", markup=False, highlight=False)
+        tell(f"  {sentence}", to=out)
     for remedy in result["needed"]:
-        out.print(f"  What would change this: {remedy}", style="bold", markup=False, highlight=False)
-    if moment(result["taken_at"]) < now() - AGAIN:
-        out.print(
-            "  It was taken in before; this was the first answer. `waymeet status` says where it stands."
-        )
+        tell(f"  What would change this: {remedy}", "bold", out)
 
 
 def referrals(out: Console, node: Node) -> bool:
@@ -88,27 +88,41 @@ def referral(out: Console, node: Node, referral_id: str) -> bool:
     stands = status.line(node, referral_id)
     if stands is None:
         return False
-    out.print(f"{stands.direction}, {stands.status}, since {_local(node, stands.since)}", highlight=False)
+    names = {entry.organization: entry.name for entry in node.directory.entries}
+    partner = names.get(stands.partner, stands.partner)
+    way = f"sent to {partner}" if stands.direction == "sent" else f"received from {partner}"
+    tell(f"{way}: {stands.status}, since {_local(node, stands.since)}", to=out)
     excluded(out, node, status.excluded(node, referral_id))
     if (quietly := status.kept(node, referral_id)) is not None:
         kept_answers(out, *quietly)
     told: tuple[str, ...] = ()
     for event in status.events(node, referral_id):
-        what = " ".join(event.all("resource"))
-        items = ", ".join(shipped().display(item) for item in event.all("item"))
-        line = f"{_local(node, event.at)}  {event.who} {_ACTS.get(event.act, event.act)} {what}"
-        if event.refused:
-            line += f": no ({' '.join(event.all('decision') or event.all('http-status'))})"
-        elif items:
-            line += f": {items}"
-        out.print(line, markup=False, highlight=False)
+        tell(f"{_local(node, event.at)}  {_happened(event)}", to=out)
         reasons = event.all("reason")
         for reason in reasons if reasons != told else ():
-            out.print(f"    {reason.split(': ', 2)[2]}", markup=False, highlight=False)
+            tell(f"    {reason.split(': ', 2)[2]}", to=out)
         told = reasons or told
     if stands.direction == "received":
-        out.print("It was referred to you: who saw what of it is recorded at its source.")
+        tell("It was referred to you: who saw what of it is recorded at its source.", to=out)
+    elif stands.status in _OPEN:
+        tell(f"Item by item, and what would change it: waymeet explain --referral {referral_id}", to=out)
     return True
+
+
+def _happened(event: status.Event) -> str:
+    """One entry of the log in words: who did what, and whether it was refused."""
+    recipient = " ".join(event.all("recipient")) or "the recipient"
+    no = f"no ({' '.join(event.all('decision') or event.all('http-status'))})" if event.refused else ""
+    if event.act == "decide":
+        return f"{event.who} asked whether {recipient} may see it: {no or 'yes'}"
+    if event.act == "notify":
+        if event.refused:
+            return f"{event.who} did not tell {recipient}: {no}"
+        return f"{event.who} told {recipient} that there is something to read, and no more"
+    items = ", ".join(shipped().display(item) for item in event.all("item"))
+    what = f"{_ACTS.get(event.act, event.act)} {' '.join(event.all('resource'))}".rstrip()
+    more = no or items
+    return f"{event.who} {what}: {more}" if more else f"{event.who} {what}"
 
 
 def _local(node: Node, at: str) -> str:

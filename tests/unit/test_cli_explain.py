@@ -87,9 +87,20 @@ def test_what_cannot_be_explained_is_said_in_one_line(
 
 def test_a_change_that_is_none_is_told_with_what_would_be(sent: tuple[Path, str]) -> None:
     config, referral_id = sent
-    code, said = run("--referral", referral_id, "-c", str(config), "--what-if", "help")
+    code, said = run("--referral", referral_id, "-c", str(config), "--what-if", "consnt=withdrawn")
     assert code == 2
-    assert "recipient.suspended (true or false)" in " ".join(said.split())
+    assert "Nothing is called consnt. `--what-if help` lists what can be changed." in said
+    code, said = run("--what-if", "help")
+    assert code == 0
+    assert "recipient.suspended: true or false" in said
+
+
+def test_why_nothing_goes_of_a_closed_referral(sent: tuple[Path, str]) -> None:
+    config, referral_id = sent
+    code, said = run("--referral", referral_id, "-c", str(config), "--what-if", "state=completed", "--json")
+    assert code == 0, said
+    (told,) = json.loads(said)
+    assert {item["why"] for item in told["what_if"]["then"]["items"]} == {"the referral is closed"}
 
 
 REQUEST = {
@@ -138,9 +149,17 @@ def test_a_request_and_one_part_of_it_changed(tmp_path: Path) -> None:
 
 def test_a_request_that_cannot_be_read(tmp_path: Path) -> None:
     path = tmp_path / "request.json"
-    for text, says in (("[1]", "a request is a JSON object"), ("{", "line 1"), ("{}", "query")):
+    for text, says in (("[1]", "a request is a JSON object"), ("{", "request.json:1:"), ("{}", "query")):
         path.write_text(text)
         code, said = run("--request", str(path))
         assert code == 2, said
         assert says in said
         assert "Traceback" not in said
+
+
+def test_a_part_that_a_request_does_not_have_cannot_be_changed(tmp_path: Path) -> None:
+    path = tmp_path / "request.json"
+    path.write_text(json.dumps(REQUEST))
+    for change in ("consents.9=1", "consents.first=1", "now.hour=1"):
+        code, said = run("--request", str(path), "--what-if", change)
+        assert code == 2 and "could be changed" in said and "Traceback" not in said

@@ -370,4 +370,4 @@ def test_nothing_disclosed_and_no_such_consent_are_said(hospital: Node) -> None:
     result = CliRunner().invoke(
         cli.app, ["consent", "show", "no-such-id", "--config", str(hospital.settings.path)]
     )
-    assert result.exit_code == 1 and "There is no consent with this id here." in result.output
+    assert result.exit_code == 2 and "There is no consent with this id here." in result.output

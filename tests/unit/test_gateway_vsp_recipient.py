@@ -194,7 +194,7 @@ def test_what_is_kept_can_be_seen_by_its_people(world: World, taken: Inbound) ->
     world.shelter.close()
     shown = CliRunner().invoke(app, ["status", taken.id, "--config", config])
     said = " ".join(shown.output.split())
-    assert "received, accepted" in said
+    assert "received from Elm City Hospital: accepted" in said
     assert "The agency that referred sees: accepted. Answers kept here, not sent" in said
     assert "until a release lets them go: 1." in said
     assert "No consent of this person is on file." in said
