@@ -52,6 +52,12 @@ SYSTEMS = ("shelter-csv", "fhir-r4", "case-json", "hl7v2-referral")
 START = clock.now().replace(microsecond=0)
 STEP = timedelta(milliseconds=10)
 
+KINDS = {
+    "shelter": ("victim-service-provider", "safe-haven", "maple-street-office"),
+    "hospital": ("covered-entity", "elm-city-hospital"),
+    "community": ("community-organization", "river-aid-society"),
+}
+
 
 class StillClock:
     """A clock that stands still until it is moved."""

@@ -25,16 +25,11 @@ from non_interference import (
 )
 from planted_leaks import LEAKS, Leak
 from sample_records import HOSPITAL_PATIENTS, SHELTER_CLIENTS, hospital_message, shelter_row
-from two_worlds import PANTRY, Source, World
+from two_worlds import KINDS, PANTRY, Source, World
 
 FIELDS = {one.name: one for one in fields()}
 EXISTENCE = read("existence")
 SOURCES = read("sources")
-KINDS = {
-    "shelter": ("victim-service-provider", "safe-haven", "maple-street-office"),
-    "hospital": ("covered-entity", "elm-city-hospital"),
-    "community": ("community-organization", "river-aid-society"),
-}
 
 NEED = "Z59.41^Food insecurity^I10C"
 ITEMS = ["need", "priority", "period", "area", "language", "alias", "household-size", "diet", "contact-rule"]
