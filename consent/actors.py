@@ -198,7 +198,8 @@ class Actors:
 def names_of(reference: Any) -> Iterator[str]:
     """The names that a Reference, an Identifier or a plain text gives of a party."""
     if isinstance(reference, str):
-        yield reference
+        if reference:
+            yield reference
         return
     if not isinstance(reference, Mapping):
         return

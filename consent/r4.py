@@ -85,7 +85,7 @@ class _Compiler:
             contains=self.stated | _stated_once(consent, disclosers, recorded),
             permit_list=not rule.permit and self.permits > 0,
             foreign=_is_foreign(codings(consent.get("scope"), CONSENT_SCOPE)),
-            patient=frozenset(names_of(consent.get("patient"))),
+            patient=_patient(consent),
             recorded=recorded,
             replaces=frozenset(_replaced(consent)),
             categories=all_codings(consent.get("scope")).union(
@@ -147,6 +147,13 @@ class _Compiler:
             for number, child in enumerate(inner)
         ]
         return tuple(rule for rule in rules if not rule.gate.never)
+
+
+def _patient(consent: Mapping[str, Any]) -> frozenset[str]:
+    """Whose it is. What leads to no Patient outside of it names nobody, and so nobody else either."""
+    patient = consent.get("patient")
+    names = names_of(patient) if isinstance(patient, Mapping) else ()
+    return frozenset(one for one in names if "Patient/" in one or "|" in one or ":" in one)
 
 
 def _is_foreign(scopes: frozenset[str]) -> bool:

@@ -100,6 +100,8 @@ def coding_of(coding: Any) -> Code | None:
     system, code = coding.get("system"), coding.get("code")
     if not (isinstance(system, str) and isinstance(code, str) and system and code):
         return None
+    if " " in system or code != code.strip():  # neither a uri nor a code of FHIR: it would match nothing
+        return None
     return as_named(system), code
 
 
