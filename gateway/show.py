@@ -118,7 +118,7 @@ def _happened(event: status.Event) -> str:
     if event.act == "notify":
         if event.refused:
             return f"{event.who} did not tell {recipient}: {no}"
-        return f"{event.who} told {recipient} that there is something to read, and no more"
+        return f"{event.who} told {recipient} that there is something to read"
     items = ", ".join(shipped().display(item) for item in event.all("item"))
     what = f"{_ACTS.get(event.act, event.act)} {' '.join(event.all('resource'))}".rstrip()
     more = no or items
