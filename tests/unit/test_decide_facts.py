@@ -13,6 +13,7 @@ from consent_world import agreement, facts, org, release
 
 import consent
 from consent import Agreement, Facts, Party
+from consent.actors import Actors
 from consent.agreement import Clause
 from consent.matter import Matter
 from consent.provisions import Query
@@ -249,3 +250,21 @@ def test_a_provision_about_something_else_than_reading_neither_permits_nor_refus
         query = Query(frozenset(), frozenset({given.recipient.organization}), (ACT_REASON, "COC"), now)
         said = compiled.says(given.record, query)
         assert not said.permitted and not said.denied
+
+
+@pytest.mark.parametrize("widely", [frozenset(), frozenset({"Organization/hospital"})])
+def test_one_consent_never_both_permits_and_refuses_a_thing(widely: frozenset[str]) -> None:
+    matter = Matter.of_items(["diet", "given-name"])
+    diet = release({**RELEASE, "items": ["diet"]})["provision"]["provision"][0]
+    named = [
+        {**release(RELEASE)["provision"]["actor"][0], "reference": {"reference": "Organization/hospital"}}
+    ]
+    refusal = {"type": "deny", "code": diet["code"], **({"actor": named} if widely else {})}
+    written = release({**RELEASE, "fhir": {"provision": {"type": "permit", "provision": [refusal]}}})
+    compiled = consent.compile_consent(written, actors=Actors(literal=True))
+    assert compiled.usable
+    asking = frozenset({org("harbor-food-pantry")})
+    query = Query(frozenset(), asking, (ACT_REASON, "COC"), datetime(2026, 6, 1, tzinfo=UTC), asking | widely)
+    said = compiled.says(matter, query)
+    assert matter.named(said.denied) == {"diet"}
+    assert matter.named(said.permitted) == {"given-name"}
