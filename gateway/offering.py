@@ -54,6 +54,10 @@ def cancel(work: Work, found: Referral, task: Task) -> None:
 def cancel_all(ask: Ask, work: Work, found: Referral) -> None:
     """Take back a referral that is not closed. Raises Refused (409) if it is."""
     every = tasks.of_referral(work, found.id)
+    if not every and found.state == "held":  # nobody was found who could take it
+        record(work, ask, "update", "U", found)
+        referrals.close(work, found.id)
+        return
     if all(task.status in referral.FINAL for task in every):
         raise referral.illegal_transition(every[-1].status if every else "held", "cancelled", "requester")
     for task in [one for one in every if one.status not in referral.FINAL]:

@@ -19,6 +19,7 @@ from gateway.exclusion import Exclusions
 from gateway.node import Node
 
 AGAIN = timedelta(seconds=5)
+NOBODY = "nobody"
 _AGAIN = "  It was taken in before; this was the first answer. `waymeet status` says where it stands."
 
 _OPEN = ("held", "requested", "accepted", "in-progress", "on-hold")
@@ -75,7 +76,7 @@ def referrals(out: Console, node: Node) -> bool:
     for column in ("way", "partner", "stands at", "since"):
         table.add_column(column, overflow="fold")
     for line in status.lines(node):
-        partner = names.get(line.partner, line.partner)
+        partner = names.get(line.partner, line.partner) or NOBODY
         table.add_row(line.id, line.direction, Text(partner), line.status, _local(node, line.since))
     out.print(table if table.row_count else "No referrals yet.")
     for number, kind, why in status.undelivered(node):
@@ -89,7 +90,7 @@ def referral(out: Console, node: Node, referral_id: str) -> bool:
     if stands is None:
         return False
     names = {entry.organization: entry.name for entry in node.directory.entries}
-    partner = names.get(stands.partner, stands.partner)
+    partner = names.get(stands.partner, stands.partner) or NOBODY
     way = f"sent to {partner}" if stands.direction == "sent" else f"received from {partner}"
     tell(f"{way}: {stands.status}, since {_local(node, stands.since)}", to=out)
     excluded(out, node, status.excluded(node, referral_id))
@@ -102,7 +103,12 @@ def referral(out: Console, node: Node, referral_id: str) -> bool:
         for reason in reasons if reasons != told else ():
             tell(f"    {reason.split(': ', 2)[2]}", to=out)
         told = reasons or told
-    if stands.direction == "received":
+    if not stands.partner and stands.status in _OPEN:
+        tell(
+            "No partner in the directory offers what is needed. Name one in the record, and send it anew.",
+            to=out,
+        )
+    elif stands.direction == "received":
         tell("It was referred to you: who saw what of it is recorded at its source.", to=out)
     elif stands.status in _OPEN:
         tell(f"Item by item, and what would change it: waymeet explain --referral {referral_id}", to=out)

@@ -13,11 +13,13 @@ from gateway.node import Node
 from gateway.store import consents, contents, inbound, referrals, tasks
 from gateway.store import kept as kept_answers
 from gateway.store.consents import Held
+from gateway.store.referrals import Referral
+from gateway.store.work import Work
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One referral: which way it goes, with whom, and where it stands."""
+    """One referral: which way it goes, with whom, and where it stands. partner: empty if none was found."""
 
     id: str
     direction: str  # "sent" or "received"
@@ -58,22 +60,28 @@ class Permission:
 def lines(node: Node) -> list[Line]:
     """Every referral of this node, newest first."""
     with node.store.work() as work:
-        sent = [
-            Line(
-                found.id,
-                "sent",
-                task.owner,
-                task.status if task.status != "draft" else "held",
-                task.last_modified,
-            )
-            for found in referrals.all_of(work)
-            for task in tasks.of_referral(work, found.id)
-        ]
+        sent = [line for found in referrals.all_of(work) for line in _sent(work, found)]
         took = [
             Line(one.id, "received", one.source, one.expected or one.status or "announced", one.modified_at)
             for one in inbound.all_of(work)
         ]
     return sorted([*sent, *took], key=lambda line: line.since, reverse=True)
+
+
+def _sent(work: Work, found: Referral) -> list[Line]:
+    asked = tasks.of_referral(work, found.id)
+    if not asked:
+        return [Line(found.id, "sent", "", found.state, found.opened_at)]
+    return [
+        Line(
+            found.id,
+            "sent",
+            task.owner,
+            task.status if task.status != "draft" else "held",
+            task.last_modified,
+        )
+        for task in asked
+    ]
 
 
 def events(node: Node, referral_id: str) -> list[Event]:

@@ -41,8 +41,8 @@ def first_answer(work: Work, channel: str, key: str, body: bytes) -> dict[str, A
         raise refuse(
             409,
             "duplicate",
-            "This key was used before for a different content; nothing was changed. "
-            "Send a correction under a key of its own.",
+            "This record's key (its own number, or the Idempotency-Key) was used before for a different "
+            "content; nothing was changed. Send a correction under a key of its own.",
         )
     answer: dict[str, Any] = msgspec.json.decode(row.answer)
     return answer
