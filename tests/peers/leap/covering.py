@@ -16,16 +16,16 @@ def limits(provision: JSON, ours: frozenset[str]) -> set[str]:
     return read & set(provision)
 
 
-def covers(provision: JSON, kind: str, one: Entry, ours: frozenset[str]) -> bool:
-    """Whether a permit or deny (kind) speaks of this resource."""
+def covers(provision: JSON, kind: str, surely: bool, one: Entry, ours: frozenset[str]) -> bool:
+    """Whether a permit or deny (kind) speaks of this resource: surely, or with what is not known, perhaps."""
     tests = {
-        "securityLabel": lambda: _labelled(provision["securityLabel"], kind, one, ours),
+        "securityLabel": lambda: _labelled(provision["securityLabel"], kind, surely, one, ours),
         "class": lambda: (RESOURCE_TYPES, one.type) in codings(provision["class"]),
         "code": lambda: any(
             not one.codes.isdisjoint(codings(each.get("coding", ()))) for each in provision["code"]
         ),
         "data": lambda: any(meant(each, one) for each in provision["data"]),
-        "dataPeriod": lambda: dated(provision["dataPeriod"], kind, one),
+        "dataPeriod": lambda: dated(provision["dataPeriod"], surely, one),
     }
     wanted = [tests[name]() for name in limits(provision, ours)]
     if not wanted:
@@ -33,10 +33,10 @@ def covers(provision: JSON, kind: str, one: Entry, ours: frozenset[str]) -> bool
     return all(wanted) if "conjunction" in ours else any(wanted)
 
 
-def _labelled(stated: Iterable[JSON], kind: str, one: Entry, ours: frozenset[str]) -> bool:
+def _labelled(stated: Iterable[JSON], kind: str, surely: bool, one: Entry, ours: frozenset[str]) -> bool:
     wanted = set(codings(stated))
     levels = [LEVELS.index(code) for system, code in wanted if system == CONFIDENTIALITY]
-    if kind == "deny" and "unlabelled" in ours and (not one.labels or (levels and one.level < 0)):
+    if not surely and "unlabelled" in ours and (not one.labels or (levels and one.level < 0)):
         return True
     mine = set(one.labels)
     if "label-hierarchy" in ours:

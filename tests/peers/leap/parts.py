@@ -76,14 +76,14 @@ def meant(data: JSON, one: Entry) -> bool:
     )
 
 
-def dated(period: JSON, kind: str, one: Entry) -> bool:
-    """Whether a resource is from a dataPeriod: wholly, for a permit; for a deny touched by it, or undated."""
+def dated(period: JSON, surely: bool, one: Entry) -> bool:
+    """Whether a resource is from a dataPeriod: surely, so wholly; or perhaps, so touched by it or undated."""
     if one.dated is None:
-        return kind == "deny"
+        return not surely
     begins, ends = one.dated
     earliest = first(period["start"]) if "start" in period else None
     latest = last(period["end"]) if "end" in period else None
-    if kind == "permit":
+    if surely:
         return (earliest is None or earliest <= begins) and (latest is None or ends <= latest)
     return (earliest is None or earliest <= ends) and (latest is None or begins <= latest)
 

@@ -143,7 +143,7 @@ class Reader:
         return self.by_permit(root, matched) if kind == "permit" else self.by_deny(root, matched)
 
     def by_permit(self, root: JSON, matched: list[JSON]) -> Word:
-        permits, denies = self.together(matched, "permit", self.names)
+        permits, denies = self.together(matched, "permit", self.names, self.names)
         outright = any(
             self.kind(rule, "permit") == "deny" and not limits(rule, self.ours) for rule in matched
         )
@@ -161,7 +161,7 @@ class Reader:
         return Word("deny" if outright else "permit", (own - denies) | permits, denies)
 
     def by_deny(self, root: JSON, matched: list[JSON]) -> Word:
-        permits, denies = self.together(matched, "deny", self.names)
+        permits, denies = self.together(matched, "deny", self.names, self.names)
         opening = [rule for rule in matched if self.kind(rule, "deny") == "permit"]
         if "limited-permit" not in self.ours:
             limited = [rule for rule in opening if limits(rule, self.ours)]
@@ -183,19 +183,26 @@ class Reader:
             for rule in provision.get("provision", ())
         )
 
-    def together(self, rules: list[JSON], around: str, scope: set[str]) -> tuple[set[str], set[str]]:
-        """What provisions side by side permit and deny of the entries in `scope`."""
+    def together(
+        self, rules: list[JSON], around: str, surely: set[str], perhaps: set[str]
+    ) -> tuple[set[str], set[str]]:
+        """What provisions side by side permit and deny.
+
+        surely, perhaps: the entries of which the provisions around them speak, without and with those of
+        which it is not known. A permit is one of the former only, a deny of the latter too.
+        """
         permits: set[str] = set()
         denies: set[str] = set()
         for rule in rules:
             kind = self.kind(rule, around)
-            mine = self.covered(rule, kind) & scope
+            mine = self.covered(rule, kind) & (surely if kind == "permit" else perhaps)
             if "deeper-nesting" in self.ours and rule.get("provision"):
                 inner = [each for each in rule["provision"] if self.applies(each)]
-                more, less = self.together(inner, kind, mine)
+                within = surely & self.covered(rule, kind, True), perhaps & self.covered(rule, kind, False)
+                more, less = self.together(inner, kind, *within)
                 permits |= more
                 denies |= less
-                mine -= more | less
+                mine = within[kind != "permit"] - more - less
             (permits if kind == "permit" else denies).update(mine)
         return permits - denies, denies
 
@@ -247,8 +254,10 @@ class Reader:
             return False
         return any(each not in ACTORS for rule in rules for each in actors_of(rule))
 
-    def covered(self, provision: JSON, kind: str) -> set[str]:
-        return {each.name for each in self.entries if covers(provision, kind, each, self.ours)}
+    def covered(self, provision: JSON, kind: str, surely: bool | None = None) -> set[str]:
+        """The entries of which a provision speaks; without more said, a permit surely and a deny perhaps."""
+        sure = kind == "permit" if surely is None else surely
+        return {each.name for each in self.entries if covers(provision, kind, sure, each, self.ours)}
 
 
 def _newest(spoken: list[tuple[JSON, Word]]) -> list[tuple[JSON, Word]]:
