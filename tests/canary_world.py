@@ -134,7 +134,9 @@ class Crowd:
         own = self._own(numbers)
         self.search.look("log", "\n".join(logged.lines))
         for file in self.world.source.folder.rglob("*"):
-            if file.is_file() and "own-system" not in file.parts:
+            # Of the stores only this world's: the others have been searched.
+            elsewhere = {"own-system", *(f"world-{n}" for n in range(self.world.number))}
+            if file.is_file() and not elsewhere & set(file.parts):
                 self.search.look("file", file.read_bytes())
         for file in (self.world.source.folder / "own-system").glob("*"):
             self.search.look("write-back", file.read_bytes(), own)
@@ -230,13 +232,13 @@ class Crowd:
         }
         references = {one["id"] for one in record}
         word = self.search.canaries.word(number, "a question")
-        for question in (
-            asked,
+        wrong: tuple[dict[str, Any], ...] = (
             {**asked, "query": {**asked["query"], "purpose": word}},
             {**asked, "query": {**asked["query"], "actor": [{"identifier": {"value": word}}]}},
             {**asked, "query": {**asked["query"], word: [word]}},
             {**asked, "now": word},
-        ):
+        )
+        for question in (asked, wrong[number % len(wrong)]):
             try:
                 told = json.dumps(answer(question, self.world.node.policy))
                 self.decided += question is asked
@@ -303,8 +305,9 @@ class Crowd:
     def _told(self, referral: str, record: Any) -> None:
         """What people of the agency are told of a referral: explanations, where it stands, who saw what."""
         for audience in Audience:
+            changes = ["purpose=HPAYMT"] if audience is Audience.ENGINEER else []
             for facts, now, undecided, names in cli_explain._questions(self.world.node, referral, ""):
-                made = cli_explain._explained(facts, now, undecided, names, audience, ["purpose=HPAYMT"])
+                made = cli_explain._explained(facts, now, undecided, names, audience, changes)
                 self.search.look(f"explain to the {audience.lower()}", json.dumps(made))
         out = io.StringIO()
         assert show.referral(Console(file=out, width=200), self.world.node, referral)

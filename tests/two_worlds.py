@@ -156,7 +156,7 @@ class Source:
         self.node.ended.clear()
         folder = self.folder / f"world-{self._worlds}"
         self.node.store = Store(folder, b"k" * 32, "main", self.clock)
-        return World(self)
+        return World(self, self._worlds)
 
     def close(self) -> None:
         self.node.close()
@@ -182,6 +182,7 @@ class World:
     """What happens in one world, and everything that a partner got of it."""
 
     source: Source
+    number: int
     seen: list[Seen] = field(default_factory=list)
     phase: str = ""
 
