@@ -39,6 +39,23 @@ _STAYS: Final[Mapping[str, tuple[str, str]]] = {
     "consent-items": ("the consent lists nothing of this", "it is not on the list that you signed"),
 }
 _CLOSED: Final = ("the referral is closed", "this is over, and they see nothing more")
+# A step's finding as it is said to the person; what is not here is said as it is to a steward.
+_TO_THE_PERSON: Final[Mapping[str, str]] = {
+    "consent-given": "You have given permission for this.",
+    "consent-missing": "You have not given permission for this.",
+    "consent-revoked": "You have taken your permission back.",
+    "consent-expired": "Your permission has ended.",
+    "consent-not-yet": "Your permission has not begun yet.",
+    "consent-not-active": "The permission was never in force.",
+    "consent-purpose": "Your permission is for something else.",
+    "consent-recipient": "Your permission does not name them.",
+    "consent-discloser": "You gave your permission to another agency.",
+    "consent-insufficient": "What you signed is not complete. We will tell you what is missing.",
+    "consent-denied": "You said no to this.",
+    "consent-unusable": "Something you signed cannot be read with certainty, so nothing is shared until it is.",
+    "recipient-excluded": "You asked that they never see this.",
+    "agreement-covers": "We have an agreement with them for this kind of help.",
+}
 _STOPPED: Final = ("nothing goes in this case", "nothing at all is shared here")
 
 
@@ -107,7 +124,9 @@ def _reason(reason: Reason, audience: Audience) -> str:
     basis = f" [{reason.basis}]" if reason.basis else ""
     if audience == "engineer":
         return f"{reason.step} {reason.outcome} {reason.code}: {reason.text}{basis}"
-    return f"{reason.text}{basis}" if audience == "steward" else reason.text
+    if audience == "steward":
+        return f"{reason.text}{basis}"
+    return _TO_THE_PERSON.get(reason.code, reason.text) if reason.outcome != "narrow" else reason.text
 
 
 def _items(facts: Facts, decision: Decision, audience: Audience) -> Iterator[ItemLine]:

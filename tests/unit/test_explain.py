@@ -67,6 +67,7 @@ def test_the_person_is_spoken_to_and_hears_no_law_and_no_code() -> None:
     text = repr(told)
     assert "nothing else" in told.answer
     assert "our agreement with them does not cover this" in text
+    assert "You have given permission for this." in told.reasons
     assert "CFR" not in text
     assert "https://" not in text
     assert not any(line.elements for line in told.items)
