@@ -149,6 +149,9 @@ def _require(course: Course, found: Findings, needing: Sequence[Applied]) -> boo
     if not found.implied and course.items <= asked:
         _deny_without(course, found, needing)
         return False
+    _take_out_refused(course, found)
+    if course.denied:
+        return False
     permitted = course.matter.named(found.permitted & ~found.denied)
     implied = _implied(course, needing, found)
     allowed = permitted.union(*implied.values())

@@ -43,6 +43,14 @@ WORLD: Mapping[str, Any] = {
     },
     "consents": [],
 }
+RELEASE: Mapping[str, Any] = {
+    "source": "bay-hospital",
+    "recipients": ["harbor-food-pantry"],
+    "purpose": "COC",
+    "items": ["given-name"],
+    "start": "2026-05-20",
+    "end": "2026-06-19",
+}
 
 
 def _with_regime(given: Facts, name: str, **changes: Any) -> Facts:
@@ -85,17 +93,7 @@ def test_what_stands_in_for_an_item_needs_the_consent_that_the_source_needs() ->
     world = {**WORLD, "source": {"organization": "bay-hospital", "kinds": ["victim-service-provider"]}}
     given, now = facts({**world, "labels": {"diet": ["HIV"]}})
     given = _with_regime(given, "vawa", substitutions=(instead,))
-    listed = release(
-        {
-            "source": "bay-hospital",
-            "recipients": ["harbor-food-pantry"],
-            "purpose": "COC",
-            "items": ["given-name"],
-            "start": "2026-05-20",
-            "end": "2026-06-19",
-        }
-    )
-    decision = consent.decide(replace(given, consents=(consent.compile_consent(listed),)), now)
+    decision = consent.decide(replace(given, consents=(consent.compile_consent(release(RELEASE)),)), now)
     assert decision.permit and "given-name" in decision.items
     assert "diet" not in decision.items and not decision.substitutes
 
@@ -216,3 +214,24 @@ def test_an_answer_lasts_no_longer_than_the_agreement_that_a_newer_one_replaces(
     replaced = replace(given.agreements[0], superseded=datetime(2026, 7, 1, tzinfo=UTC))
     decision = decide_answer(replace(given, agreements=(replaced,)), now)
     assert decision.permit and decision.until == datetime(2026, 6, 30, 23, 59, 59, 999999, UTC)
+
+
+def test_where_the_law_lets_people_opt_out_no_consent_is_asked_and_a_refusal_counts() -> None:
+    given, now = facts(WORLD)
+    rules = tuple(replace(rule, consent="opt-out") for rule in POLICY.regimes["hipaa"].rules)
+    given = _with_regime(given, "hipaa", rules=rules)
+    decision = consent.decide(given, now)
+    assert decision.permit and "diet" in decision.items
+    assert "consent-opt-out" in [reason.code for reason in decision.reasons]
+    refusal = {**RELEASE, "items": ["diet"], "fhir": {"provision.provision": None}}
+    refused = replace(given, consents=(consent.compile_consent(release(refusal)),))
+    assert consent.decide(refused, now).code == "consent-denied"
+
+
+def test_no_remedy_is_told_for_what_could_not_go_anyway() -> None:
+    agreed = {**WORLD["agreement"], "dossier": ["given-name"]}
+    for covered, remedies in ((WORLD["agreement"], 1), (agreed, 0)):
+        given, now = facts({**WORLD, "labels": {"diet": ["HIV"]}, "agreement": covered})
+        decision = consent.decide(given, now)
+        assert decision.permit and "diet" in decision.withheld
+        assert len(decision.remedies) == remedies
