@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from consent.elements import ADULT
 from consent.facts import Person
-from consent.items import Item, ItemTable, is_about, source_of
+from consent.items import Item, ItemTable, Sources, is_about
 from consent.labelling import declared as declared_labels
 from consent.labels import provenance
 from consent.matter import Code, Datum, Label, Matter
@@ -29,6 +29,7 @@ from profiles.canonical import DISCLOSURE_ITEM
 _MAJORITY: Final = 18  # years, in every state but Alabama, Nebraska and Mississippi, where it is later
 _INDEX: Final = re.compile(r"\[(\d+)\]$")
 _NONE: Final[frozenset[Label]] = frozenset()
+_Told = tuple[tuple[datetime, datetime] | None, frozenset[str], frozenset[str], frozenset[str]]
 
 
 def describe(
@@ -46,9 +47,11 @@ def describe(
     """
     from_source = frozenset(provenance(kinds, policy.regimes.values()))
     from_mapping = _declared(resources, policy, declared)
+    sources = Sources(resources)
+    told: dict[int, _Told] = {}  # many items are read from the same resource
     data = []
     for code, item in policy.items.entries.items():
-        source = source_of(item, resources)
+        source = sources.of(item)
         built = build(source, item.allowed)
         if not built:
             continue
@@ -64,13 +67,20 @@ def describe(
                     | from_mapping.get(code, _NONE)
                     | policy.labels.of_resource(_labelled(item, source))
                 ),
-                clinical_date(source, zone),
-                itself=frozenset({f"{item.resource}/{source['id']}"}) if source.get("id") else frozenset(),
-                refers=as_named(references(source)),
-                authors=as_named(authors_of(source)),
+                *(told.get(id(source)) or told.setdefault(id(source), _tells(source, item.resource, zone))),
             )
         )
     return Matter(data, abstract=())
+
+
+def _tells(source: Mapping[str, Any], kind: str, zone: tzinfo) -> _Told:
+    """What a resource tells of all that is read from it: when, which it is, whom it refers to, whose it is."""
+    return (
+        clinical_date(source, zone),
+        frozenset({f"{kind}/{source['id']}"}) if source.get("id") else frozenset(),
+        as_named(references(source)),
+        as_named(authors_of(source)),
+    )
 
 
 def person(resources: Mapping[str, Any], consents: Iterable[CompiledConsent], now: datetime) -> Person:

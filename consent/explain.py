@@ -52,7 +52,7 @@ _TO_THE_PERSON: Final[Mapping[str, str]] = {
     "consent-discloser": "You gave your permission to another agency.",
     "consent-insufficient": "What you signed is not complete. We will tell you what is missing.",
     "consent-denied": "You said no to this.",
-    "consent-unusable": "Something you signed cannot be read with certainty, so nothing is shared until it is.",
+    "consent-unusable": "Something you signed cannot be read with certainty. Until it is, nothing is shared.",
     "recipient-excluded": "You asked that they never see this.",
     "agreement-covers": "We have an agreement with them for this kind of help.",
 }
