@@ -260,7 +260,8 @@ def test_one_consent_never_both_permits_and_refuses_a_thing(widely: frozenset[st
         {**release(RELEASE)["provision"]["actor"][0], "reference": {"reference": "Organization/hospital"}}
     ]
     refusal = {"type": "deny", "code": diet["code"], **({"actor": named} if widely else {})}
-    written = release({**RELEASE, "fhir": {"provision": {"type": "permit", "provision": [refusal]}}})
+    within = [refusal, {"type": "permit", "code": diet["code"]}]
+    written = release({**RELEASE, "fhir": {"provision": {"type": "permit", "provision": within}}})
     compiled = consent.compile_consent(written, actors=Actors(literal=True))
     assert compiled.usable
     asking = frozenset({org("harbor-food-pantry")})
