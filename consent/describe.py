@@ -74,7 +74,7 @@ def describe(
 
 
 def _tells(source: Mapping[str, Any], kind: str, zone: tzinfo) -> _Told:
-    """What a resource tells of all that is read from it: when, which it is, whom it refers to, whose it is."""
+    """What a resource tells of all that is read from it: when, which, to whom it refers, and by whom."""
     return (
         clinical_date(source, zone),
         frozenset({f"{kind}/{source['id']}"}) if source.get("id") else frozenset(),
