@@ -12,6 +12,7 @@ from consent_world import POLICY, facts, release
 
 import consent
 from consent import Facts
+from consent.agreement import Prohibition
 from consent.answer_step import answer_matter, decide_answer
 from consent.describe import describe
 from consent.minimum import Entry, MinimumSet
@@ -212,6 +213,9 @@ def test_an_answer_lasts_no_longer_than_the_agreement_that_a_newer_one_replaces(
     given = replace(given, record=answer_matter(given.source.kinds, POLICY))
     decision = decide_answer(given, now)
     assert decision.permit and decision.until == datetime(2026, 8, 31, 23, 59, 59, 999999, UTC)
+    outcome = {**world["consents"][0], "items": ["referral-outcome"]}
+    alone = replace(given, consents=(consent.compile_consent(release(outcome)),))
+    assert not decide_answer(alone, now).permit  # what came of it says where it stands
     replaced = replace(given.agreements[0], superseded=datetime(2026, 7, 1, tzinfo=UTC))
     decision = decide_answer(replace(given, agreements=(replaced,)), now)
     assert decision.permit and decision.until == datetime(2026, 6, 30, 23, 59, 59, 999999, UTC)
@@ -236,3 +240,30 @@ def test_no_remedy_is_told_for_what_could_not_go_anyway() -> None:
         decision = consent.decide(given, now)
         assert decision.permit and "diet" in decision.withheld
         assert len(decision.remedies) == remedies
+
+
+def test_of_what_a_law_about_all_has_no_rule_for_only_that_stays() -> None:
+    treatment = next(one for one in POLICY.regimes["hipaa"].rules if one.id == "treatment")
+    rules = (replace(treatment, labels=frozenset({CELEBRITY})),)
+    given, now = facts({**WORLD, "labels": {"need": ["CEL"], "given-name": ["CEL"]}})
+    decision = consent.decide(_with_regime(given, "hipaa", rules=rules), now)
+    assert decision.items == {"need", "given-name"}
+    assert decision.withheld == {"diet": "law-unlisted"}
+
+
+def test_only_the_items_that_a_substitution_names_have_a_substitute() -> None:
+    value = {"valueCodeableConcept": {"text": "-"}}
+    labels = frozenset({CELEBRITY})
+    instead = Substitution("instead", "", "", False, frozenset({"diet"}), labels, value)
+    given, now = facts({**WORLD, "labels": {"diet": ["CEL"], "given-name": ["CEL"]}})
+    decision = consent.decide(_with_regime(given, "hipaa", substitutions=(instead,)), now)
+    assert decision.items == {"need", "given-name", "diet"}
+    assert decision.substitutes == {"diet": value}
+
+
+def test_what_the_parties_promise_each_other_nobody_has_to_carry_out_here() -> None:
+    given, now = facts(WORLD)
+    promise = Prohibition("no-photographs", "No photographs are taken.")
+    agreed = replace(given.agreements[0], prohibitions=(promise,))
+    decision = consent.decide(replace(given, agreements=(agreed,)), now)
+    assert decision.permit and "no-photographs" in [duty.code for duty in decision.obligations]
