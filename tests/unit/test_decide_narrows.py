@@ -179,6 +179,14 @@ def test_what_a_record_says_of_a_fact_counts_where_the_person_refused_by_it(
     assert matter.named(compiled.says(matter, query).denied) == {"diet"}
 
 
+def test_a_fact_of_another_time_is_not_refused_by_date() -> None:
+    matter = describe(_observation(effectiveDateTime="2024-01-01"), POLICY, frozenset({"covered-entity"}))
+    assert matter.data[0].date == (
+        datetime(2024, 1, 1, tzinfo=UTC),
+        datetime(2024, 1, 1, 23, 59, 59, 999999, UTC),
+    )
+
+
 def test_a_patients_marks_are_those_of_every_item_in_it() -> None:
     held = {
         "Patient": {
@@ -216,6 +224,8 @@ def test_an_answer_lasts_no_longer_than_the_agreement_that_a_newer_one_replaces(
     outcome = {**world["consents"][0], "items": ["referral-outcome"]}
     alone = replace(given, consents=(consent.compile_consent(release(outcome)),))
     assert not decide_answer(alone, now).permit  # what came of it says where it stands
+    over = replace(given.agreements[0], superseded=datetime(2026, 6, 1, tzinfo=UTC))
+    assert decide_answer(replace(given, agreements=(over,)), now).code == "agreement-not-active"
     replaced = replace(given.agreements[0], superseded=datetime(2026, 7, 1, tzinfo=UTC))
     decision = decide_answer(replace(given, agreements=(replaced,)), now)
     assert decision.permit and decision.until == datetime(2026, 6, 30, 23, 59, 59, 999999, UTC)
