@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -9,6 +10,10 @@ from pathlib import Path
 import pytest
 
 from gateway.store.work import Store
+
+# Workers that run beside one another are told a width of 80; how wide a page is, each test says itself.
+for size in ("COLUMNS", "LINES"):
+    os.environ.pop(size, None)
 
 
 class Clock:

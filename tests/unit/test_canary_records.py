@@ -1,6 +1,6 @@
 """Records with something of their own in every primitive: only what a hand-written table permits comes out.
 
-Twenty records; tests/faults/test_canary_records.py takes a thousand by the same ways.
+Twenty records; tests/faults/test_a_thousand_records.py takes a thousand by the same ways.
 """
 
 from __future__ import annotations
