@@ -23,7 +23,7 @@ peers-leap: $(VENV)/.development  ## our consent engine beside LEAP's (LEAP=its 
 
 EXAMPLES ?= 10000
 properties: $(VENV)/.development  ## what must never happen, looked for EXAMPLES times each (10,000)
-	EXAMPLES=$(EXAMPLES) $(BIN)/pytest tests/unit/test_*_properties.py -k "consent or regime or decide"
+	EXAMPLES=$(EXAMPLES) $(BIN)/pytest tests/unit/test_*_properties.py -k "consent or regime or decide" -n 2
 
 check: $(VENV)/.development  ## style, types, layers
 	$(BIN)/ruff check .
