@@ -15,6 +15,8 @@ import consent
 from consent import Agreement, Facts, Party
 from consent.actors import Actors
 from consent.agreement import Clause
+from consent.describe import person
+from consent.elements import ADULT
 from consent.matter import Matter
 from consent.provisions import Query
 from profiles.canonical import ACT_REASON, CONSENT_ACTION
@@ -269,3 +271,27 @@ def test_one_consent_never_both_permits_and_refuses_a_thing(widely: frozenset[st
     said = compiled.says(matter, query)
     assert matter.named(said.denied) == {"diet"}
     assert matter.named(said.permitted) == {"given-name"}
+
+
+@pytest.mark.parametrize(
+    ("born", "status", "minor"),
+    [
+        ("2009-01-01", "active", True),
+        ("2008-06-01", "active", False),
+        ("2008-06-02", "active", True),
+        ("2008-05", "active", False),
+        ("2008", "draft", None),  # a year alone leaves it open
+        ("2008", "active", False),
+        ("2008", "inactive", None),  # what was taken back says nothing
+        ("", "active", False),
+        ("", "entered-in-error", None),
+    ],
+)
+def test_of_age_by_the_record_and_else_by_what_the_person_has_signed(
+    born: str, status: str, minor: bool | None
+) -> None:
+    now = datetime(2026, 6, 1, 12, tzinfo=UTC)
+    compiled = consent.compile_consent(release({**RELEASE, "fhir": {"status": status}}))
+    signed = replace(compiled, contains=compiled.contains | {ADULT})
+    held = {"Patient": {"birthDate": born} if born else {}}
+    assert person(held, [signed], now).minor is minor

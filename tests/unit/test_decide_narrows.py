@@ -94,7 +94,8 @@ def test_what_stands_in_for_an_item_needs_the_consent_that_the_source_needs() ->
     )
     world = {**WORLD, "source": {"organization": "bay-hospital", "kinds": ["victim-service-provider"]}}
     given, now = facts({**world, "labels": {"diet": ["CEL"]}})
-    given = _with_regime(given, "vawa", substitutions=(instead,))
+    law = {"vawa": replace(POLICY.regimes["vawa"], substitutions=(instead,))}
+    given = replace(given, policy=replace(given.policy, regimes=law))
     decision = consent.decide(replace(given, consents=(consent.compile_consent(release(RELEASE)),)), now)
     assert decision.permit and "given-name" in decision.items
     assert "diet" not in decision.items and not decision.substitutes
@@ -224,6 +225,11 @@ def test_an_answer_lasts_no_longer_than_the_agreement_that_a_newer_one_replaces(
     outcome = {**world["consents"][0], "items": ["referral-outcome"]}
     alone = replace(given, consents=(consent.compile_consent(release(outcome)),))
     assert not decide_answer(alone, now).permit  # what came of it says where it stands
+    wish = replace(given.agreements[0], consent_required=True, status="suspended")
+    both = replace(given, agreements=(given.agreements[0], wish), consents=())
+    plain = replace(both, source=replace(both.source, kinds=frozenset({"covered-entity"})))
+    assert decide_answer(plain, now).code == "consent-missing"
+    assert decide_answer(replace(plain, agreements=plain.agreements[:1]), now).permit
     over = replace(given.agreements[0], superseded=datetime(2026, 6, 1, tzinfo=UTC))
     assert decide_answer(replace(given, agreements=(over,)), now).code == "agreement-not-active"
     replaced = replace(given.agreements[0], superseded=datetime(2026, 7, 1, tzinfo=UTC))
