@@ -106,11 +106,6 @@ class Sources:
         return self._resources.get(item.resource)
 
 
-def source_of(item: Item, resources: Mapping[str, Any]) -> Any:
-    """The resource that one item is read from; for an Observation the first valid one with its code."""
-    return Sources(resources).of(item)
-
-
 def is_about(observation: Any, code: str) -> bool:
     """Whether an Observation states this disclosure item."""
     return code in _stated(observation)
