@@ -1,4 +1,4 @@
-"""Numbers that may only grow, kept so that a restart cannot turn them back: the directory's sequence."""
+"""Numbers that may only grow, so that a restart cannot turn them back: sequences of what others sign."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from gateway.store.schema import mark
 from gateway.store.work import Work
 
 DIRECTORY = "directory-sequence"
+SUSPENSIONS = "suspensions-sequence"
 
 _GET = select(mark.c.value).where(mark.c.tenant == bindparam("at_tenant"), mark.c.name == bindparam("named"))
 _RAISE = (

@@ -263,6 +263,35 @@ assertion = Table(
     Index("assertion_expires", "expires"),
 )
 
+# --- whom this node trusts ---------------------------------------------------------------------------
+
+pin = Table(
+    "pin",
+    metadata,
+    _tenant(),
+    _id("organization"),  # a partner
+    _text("jwks"),  # the keys it was first met with, or changed to by a chain that its old keys signed
+    _text("at"),
+)
+
+directory_seen = Table(
+    "directory_seen",
+    metadata,
+    _tenant(),
+    Column("sequence", Integer, primary_key=True, autoincrement=False),
+    _text("digest"),  # of the manifest that was used under this number
+    _text("at"),
+)
+
+revoked_token = Table(
+    "revoked_token",
+    metadata,
+    _tenant(),
+    _id("digest"),  # SHA-256 of an access token of ours that was taken back
+    _number("expires"),  # when it would have ended by itself
+    Index("revoked_token_expires", "tenant", "expires"),
+)
+
 audit = Table(
     "audit",
     metadata,
