@@ -60,6 +60,13 @@ def check_recipient(course: Course) -> None:
             f"The key that was used is not the one the directory holds for {recipient.organization}.",
             ["The recipient has to use its registered key, or register this one."],
         )
+    elif not recipient.asks_for(facts.purpose):
+        course.deny(
+            "recipient",
+            "recipient-purpose",
+            f"{recipient.organization} is not registered for this purpose, or does not ask for it.",
+            ["The directory has to list this purpose for the recipient, and its token has to name it."],
+        )
     elif not (source.known and source.active and source.key_matches) or source.suspended:
         course.deny("recipient", "source-not-active", f"{source.organization} may not refer at present.")
     else:

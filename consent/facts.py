@@ -8,6 +8,8 @@ from consent.agreement import Agreement
 from consent.matter import Matter
 from consent.policy import Policy
 from consent.provisions import CompiledConsent
+from profiles.canonical import ACT_REASON
+from profiles.terminology import subsumes
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,7 +18,8 @@ class Party:
 
     `organization` is its directory URL. `kinds` say what it is in law (`covered-entity`,
     `victim-service-provider`, `community-organization`, ...). `key_matches` says that the key it
-    authenticated with is the one the directory holds for it.
+    authenticated with is the one the directory holds for it. `purposes`: the v3-ActReason codes that it is
+    registered for, or that it asks for now; None where nothing limits them.
     """
 
     organization: str
@@ -25,6 +28,11 @@ class Party:
     active: bool = True
     suspended: bool = False
     key_matches: bool = True
+    purposes: frozenset[str] | None = None
+
+    def asks_for(self, purpose: str) -> bool:
+        """Whether it may ask for this purpose: for the purpose itself, or for a wider one that holds it."""
+        return self.purposes is None or any(subsumes(ACT_REASON, one, purpose) for one in self.purposes)
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,7 +38,7 @@ class Callers:
             raise insufficient_scope(resource_type, letter)
         if caller.organization is None:
             raise not_found()
-        return self.ask(request, caller.organization)
+        return Ask(caller.organization, self._identity, request_id(request), caller.purposes)
 
     def keeper_of_consents(self, request: Request) -> Ask:
         """One of the agency's own systems that may hand in consents. Raises Refused 401, 403, 415, 404.

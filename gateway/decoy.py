@@ -59,6 +59,6 @@ def refusal(node: Node, work: Work, ask: Ask) -> Refused:
     organization = ask.identity.organization
     referral = Referral(OWNER, organization, "", _TYPE, "COC", nobody, "offered", work.stamp)
     task = Task("", OWNER, ask.agent, "requested", 1, work.stamp, work.stamp, {})
-    judge(node, work, referral, task)
+    judge(node, work, referral, task, ask.purposes)
     persons.epoch(work, nobody)
     return not_found()

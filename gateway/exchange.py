@@ -178,7 +178,7 @@ class Exchange:
 
         def step(work: Work) -> Answer:
             found, task, name = find(self.node, work, ask, resource_type, resource_id)
-            judged = permitted(self.node, work, found, task, name)
+            judged = permitted(self.node, work, found, task, name, ask.purposes)
             shown = view(self.node, work, found, task, judged)
             resource = shown.task if name == "Task" else shown.resources.get(name)
             if resource is None:
@@ -199,7 +199,7 @@ class Exchange:
             under_way: dict[str, str] = {}
             for task in tasks.for_owner(work, ask.identity.organization, ask.agent):
                 found = referrals.get(work, task.referral_id)
-                judged = judge(self.node, work, found, task) if found else None
+                judged = judge(self.node, work, found, task, ask.purposes) if found else None
                 if found is None or judged is None or not judged.decision.permit:
                     continue
                 resource = view(self.node, work, found, task, judged).task
@@ -227,7 +227,7 @@ class Exchange:
                 # What it wrote itself it may hear again; anything that came later is decided below.
                 record(work, ask, "read", "R", found, task, details={"repeated": "true"})
                 return self._as_it_stands(work, found, task)
-            judged = permitted(self.node, work, found, task)
+            judged = permitted(self.node, work, found, task, purposes=ask.purposes)
             current = view(self.node, work, found, task, judged).task
             if repeated or (task.status in referral.FINAL and wanted.get("status") == task.status):
                 record(work, ask, "read", "R", found, task, judged.decision, details={"repeated": "true"})
@@ -272,7 +272,7 @@ class Exchange:
             based_on = str((wanted.get("basedOn") or [{}])[0].get("reference", ""))
             focus = based_on.removeprefix("ServiceRequest/")
             about, task, _ = find(self.node, work, ask, "ServiceRequest", focus)
-            judged = permitted(self.node, work, about, task)
+            judged = permitted(self.node, work, about, task, purposes=ask.purposes)
             said = fhir_json.canonical(wanted)
             if key and (again := received.first_answer(work, ask.agent, key, said)):
                 return Answer(wanted, "", status=201, location=f"Procedure/{again['procedure']}")

@@ -38,13 +38,17 @@ class Denied(Refused):
         self.epoch = epoch
 
 
-def judge(node: Node, work: Work, referral: Referral, task: Task) -> Judged:
+def judge(
+    node: Node, work: Work, referral: Referral, task: Task, purposes: frozenset[str] | None = None
+) -> Judged:
     """What this Task's owner may see of this referral at this moment.
+
+    purposes: what the owner asks for with its token; None: whatever the directory lists for it.
 
     Reads content and consents in the caller's unit of work, so a withdrawal that is committed is seen and
     one that is not yet committed waits. Raises vault.Erased once the content is destroyed.
     """
-    asked = ask_about(node, work, referral, task)
+    asked = ask_about(node, work, referral, task, purposes)
     decide = undecided if asked.undecided else consent.decide
     return Judged(decide(asked.facts, work.now), asked.resources)
 
@@ -58,8 +62,11 @@ class Asked:
     undecided: bool
 
 
-def ask_about(node: Node, work: Work, referral: Referral, task: Task) -> Asked:
+def ask_about(
+    node: Node, work: Work, referral: Referral, task: Task, purposes: frozenset[str] | None = None
+) -> Asked:
     """The facts of the question that `judge` decides."""
+    recipient = recipient_now(node, task.owner)
     record = contents.get(work, referral.id, referrals.RECORD) or {}
     excluded = exclusion.of(record)
     resources: Mapping[str, Any] = record.get("resources", {})
@@ -68,7 +75,9 @@ def ask_about(node: Node, work: Work, referral: Referral, task: Task) -> Asked:
     kinds = frozenset[str]().union(*(one.kinds_of(task.owner) for one in agreements))
     facts = Facts(
         source=Party(referral.organization, kinds=node.settings.kinds),
-        recipient=replace(recipient_now(node, task.owner), kinds=kinds),
+        recipient=replace(
+            recipient, kinds=kinds, purposes=recipient.purposes if purposes is None else purposes
+        ),
         purpose=referral.purpose,
         referral_type=referral.referral_type,
         state=task.status,
@@ -101,12 +110,20 @@ def recipient_now(node: Node, organization: str) -> Party:
         known=peer is not None,
         active=peer is not None and peer.status == "active",
         suspended=peer is not None and peer.status == "suspended",
+        purposes=None if peer is None else peer.purposes,
     )
 
 
-def permitted(node: Node, work: Work, referral: Referral, task: Task, name: str = "Task") -> Judged:
+def permitted(
+    node: Node,
+    work: Work,
+    referral: Referral,
+    task: Task,
+    name: str = "Task",
+    purposes: frozenset[str] | None = None,
+) -> Judged:
     """`judge`, but a deny is raised as Denied, and so is one of what stands under `name` in the content."""
-    judged = judge(node, work, referral, task)
+    judged = judge(node, work, referral, task, purposes)
     if not judged.decision.shows(name):
         raise Denied(referral.id, judged.decision, persons.epoch(work, referral.subject_digest))
     return judged

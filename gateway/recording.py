@@ -25,12 +25,14 @@ _CONSENT: Final = re.compile(r"\bConsent/([A-Za-z0-9.-]{1,64})")
 class Ask:
     """Who asks, under which of our names, and the id of the attempt.
 
-    agent: a partner's directory URL, a local client's id, or `operator` at the command line.
+    agent: a partner's directory URL, a local client's id, or `operator` at the command line. purposes: those
+    that a partner's token names, among the ones it is registered for at this moment.
     """
 
     agent: str
     identity: Identity
     request_id: str
+    purposes: frozenset[str] | None = None
 
 
 def record(

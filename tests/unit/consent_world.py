@@ -109,7 +109,9 @@ def label(code: str) -> tuple[str, str]:
 def party(given: Mapping[str, Any]) -> Party:
     """A Party from `{organization, kinds, suspended, ...}`."""
     rest = {
-        key.replace("-", "_"): value for key, value in given.items() if key not in ("organization", "kinds")
+        key.replace("-", "_"): frozenset(value) if key == "purposes" else value
+        for key, value in given.items()
+        if key not in ("organization", "kinds")
     }
     return Party(org(given["organization"]), frozenset(given.get("kinds", ())), **rest)
 

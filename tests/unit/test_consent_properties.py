@@ -162,6 +162,7 @@ def all_facts(draw: st.DrawFn, usable: bool = False) -> Facts:
             active=draw(flag),
             suspended=not draw(flag),
             key_matches=draw(flag),
+            purposes=draw(st.sampled_from([None, None, frozenset(PURPOSES), frozenset(PURPOSES[:1])])),
         ),
         purpose=draw(st.sampled_from([*PURPOSES, "NONSENSE", ""])),
         referral_type=draw(st.sampled_from(["food-insecurity", "food-insecurity", "homelessness"])),
