@@ -5,6 +5,7 @@ Holds no data of the person: reasons name rules, items and organisations.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final, Literal
@@ -19,6 +20,8 @@ _VIEW: Final = {
     "dossier": "what is needed, and the part of the person's record that this referral takes",
     "task": "only where the referral stands",
 }
+
+_ORGANIZATION: Final = re.compile(r"https?://[^\s/]+(?:/[^\s/]+)*?/Organization/[A-Za-z0-9.-]{1,64}")
 
 # Why an item stays, by the reason code of the step that withheld it: to a steward, and to the person.
 _STAYS: Final[Mapping[str, tuple[str, str]]] = {
@@ -158,10 +161,14 @@ def sentences(decision: Decision, names: Mapping[str, str]) -> list[str]:
 
 def named(text: str, names: Mapping[str, str]) -> str:
     """`text` with every directory URL that `names` knows replaced by the organisation's name."""
-    # Longest first, so that an address that begins like another is not cut in two.
-    for url in sorted(names, key=len, reverse=True):
-        text = text.replace(url, names[url])
-    return text
+
+    def name(found: re.Match[str]) -> str:
+        # A sentence may end in a full stop, and so may an id.
+        whole = found.group()
+        url = whole if whole in names else whole.rstrip(".")
+        return names.get(url, url) + whole[len(url) :]
+
+    return _ORGANIZATION.sub(name, text)
 
 
 def difference(facts: Facts, before: Decision, after: Decision) -> list[str]:

@@ -19,7 +19,7 @@ from gateway import cli_consent_check, own_system, settings, show
 from gateway.cli_consent_ask import ask
 from gateway.cli_said import err, out, said
 from gateway.cli_stream import say
-from gateway.node import Node, opened
+from gateway.node import opened
 from gateway.release_answers import build as build
 from gateway.release_answers import implied_by, policy_of, read_release, regimes_of
 
@@ -73,7 +73,7 @@ def new(
             written = read_release(answers, found, signed_on)
         else:
             with opened(config) as node:
-                given = ask(found, policy_of(found), _names(node), person)
+                given = ask(found, policy_of(found), node.names, person)
             written = build(found, given | ({"signed-on": signed_on} if signed_on else {}))
         _say_what_is_missing(found, written)
         file = _print(config, written, page, language, "release") if page else None
@@ -129,7 +129,7 @@ def _print(config: Path, written: dict[str, Any], to: Path, language: str, name:
     """Write the page and say where it is. Raises ValueError for a Consent that has no such page."""
     chosen = language or written.get("sourceAttachment", {}).get("language") or "en"
     with opened(config) as node:
-        names, told = _names(node), node.settings
+        names, told = node.names, node.settings
     alias = names.get(told.sends_as.organization, "") if told.sends_as.alias else ""
     contact = told.contact.replace("tel:", "").replace("mailto:", "")
     implied = implied_by(regimes_of(told, policy_of(told)))
@@ -148,10 +148,6 @@ def _say_what_is_missing(found: settings.Settings, written: dict[str, Any]) -> N
     for regime in regimes_of(found, policy_of(found)):
         for element in missing_elements(compiled, regime, minor=minor) if regime.whole else ():
             say(f"{regime.title}: {MISSING[element]}", "yellow", to=err)
-
-
-def _names(node: Node) -> dict[str, str]:
-    return {entry.organization: entry.name for entry in node.directory.entries}
 
 
 def _as_json(written: dict[str, Any]) -> str:

@@ -71,9 +71,9 @@ def _resource(file: Path, found: settings.Settings | None) -> Mapping[str, Any]:
     return read_release(file, found)
 
 
-def _names(config: Path) -> dict[str, str]:
+def _names(config: Path) -> Mapping[str, str]:
     with opened(config) as node:
-        return {entry.organization: entry.name for entry in node.directory.entries}
+        return node.names
 
 
 # ---------------------------------------------------------------- for people

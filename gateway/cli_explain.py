@@ -90,7 +90,7 @@ def _questions(
     node: Node, referral_id: str, recipient: str
 ) -> list[tuple[Facts, datetime, bool, Mapping[str, str]]]:
     """The facts of what each recipient of a referral may see now."""
-    names = {entry.organization: entry.name for entry in node.directory.entries}
+    names = node.names
     with node.store.work() as work:
         found = referrals.get(work, referral_id)
         if found is None:

@@ -106,7 +106,7 @@ def _organization(node: Node, named: str) -> str:
 
 
 def _show(node: Node, mapping: LocalMapping, found: Iterable[Leaving], recipient: str) -> None:
-    names = {entry.organization: entry.name for entry in node.directory.entries}
+    names = node.names
     say(f"What can leave to {names.get(recipient, recipient)} now:", "bold")
     for one in found:
         say(f"{one.referral_type}, {_VIEWS[one.decision.view]}", "bold")

@@ -90,7 +90,7 @@ def of_consent(node: Node, consent_id: str) -> Story | None:
 def _story(
     node: Node, work: Work, held: Held, others: Iterable[Held], disclosures: Iterable[Disclosure]
 ) -> Story:
-    names = _names(node)
+    names = node.names
     provision = held.resource.get("provision", {})
     actors = [actor.get("reference", {}) for actor in provision.get("actor", [])]
     ended = _ended(held, work.stamp)
@@ -122,7 +122,7 @@ def _ended(held: Held, now: str) -> str | None:
 
 
 def _disclosure(node: Node, work: Work, found: Accounted) -> Disclosure:
-    names = _names(node)
+    names = node.names
     details = _details(found.event)
     to = next(iter(details.get("recipient", ())), "")
     referral = referrals.get(work, found.referral_id)
@@ -145,7 +145,3 @@ def _details(event: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
         for detail in entity.get("detail", ()):
             found[detail["type"]] = (*found.get(detail["type"], ()), detail["valueString"])
     return found
-
-
-def _names(node: Node) -> dict[str, str]:
-    return {entry.organization: entry.name for entry in node.directory.entries}

@@ -47,7 +47,7 @@ def decide(node: Node, ask: Ask, work: Work, inbound_id: str) -> Receipt:
 
 
 def _receipt(node: Node, work: Work, known: Inbound, decision: Decision) -> Receipt:
-    names = {entry.organization: entry.name for entry in node.directory.entries}
+    names = node.names
     to = names.get(known.source, known.source)
     if decision.permit:
         first = [_SENT.format(to=to)] + ([] if OUTCOME in decision.items else [_PART])

@@ -26,6 +26,7 @@ from gateway import clock, keys, settings
 from gateway.authenticate import Registration
 from gateway.compiled import Compiled
 from gateway.directory import Directory, DirectoryError, Entry
+from gateway.names import Names
 from gateway.settings import Settings, mapping_path
 from gateway.store import marks
 from gateway.store.work import Store
@@ -130,6 +131,11 @@ class Node:
         """The directory in use."""
         return self._directory
 
+    @property
+    def names(self) -> Names:
+        """What the organisations of the directory are called."""
+        return Names(self.directory)
+
     def refresh(self) -> bool:
         """Read directory and agreements again if they have changed, and say so; a bad file changes nothing.
 
@@ -197,8 +203,8 @@ class Node:
             return ()
         found = (
             entry
-            for entry in directory.entries
-            if self.agreements.are_partners(organization, entry.organization, now)
+            for other in self.agreements.parties_of(organization)
+            if (entry := directory.entry(other)) and self.agreements.are_partners(organization, other, now)
         )
         return tuple(sorted(found, key=lambda entry: entry.organization))
 

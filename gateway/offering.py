@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import consent
@@ -86,7 +85,7 @@ def after_change(work: Work, found: Referral, task: Task) -> None:
 
 
 def _receipt(node: Node, found: Referral, decision: Decision) -> Receipt:
-    names: Mapping[str, str] = {entry.organization: entry.name for entry in node.directory.entries}
+    names = node.names
     return Receipt(
         found.id,
         "offered" if decision.permit else "held",

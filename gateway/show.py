@@ -70,7 +70,7 @@ def _receipt(out: Console, result: dict[str, Any]) -> None:
 
 def referrals(out: Console, node: Node) -> bool:
     """A table of all referrals, and what could not be delivered."""
-    names = {entry.organization: entry.name for entry in node.directory.entries}
+    names = node.names
     table = Table(box=None, pad_edge=False)
     table.add_column("referral", no_wrap=True)
     for column in ("way", "partner", "stands at", "since"):
@@ -89,7 +89,7 @@ def referral(out: Console, node: Node, referral_id: str) -> bool:
     stands = status.line(node, referral_id)
     if stands is None:
         return False
-    names = {entry.organization: entry.name for entry in node.directory.entries}
+    names = node.names
     partner = names.get(stands.partner, stands.partner) or NOBODY
     way = f"sent to {partner}" if stands.direction == "sent" else f"received from {partner}"
     tell(f"{way}: {stands.status}, since {_local(node, stands.since)}", to=out)
@@ -156,7 +156,7 @@ def _outcome(err: Console, outcome: dict[str, Any]) -> None:
 
 def excluded(out: Console, node: Node, found: Exclusions) -> None:
     """Who must never see a referral; for the agency's own people, who have named them."""
-    names = {entry.organization: entry.name for entry in node.directory.entries}
+    names = node.names
 
     def line(text: str) -> None:
         out.print(text, markup=False, highlight=False, soft_wrap=True)

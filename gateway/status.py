@@ -86,7 +86,7 @@ def _sent(work: Work, found: Referral) -> list[Line]:
 
 def events(node: Node, referral_id: str) -> list[Event]:
     """What happened to one referral that this node sent, oldest first; organisations by their names."""
-    names = {entry.organization: entry.name for entry in node.directory.entries}
+    names = node.names
     with node.store.work() as work:
         return [_event(one, names) for one in audit.of_referral(work, referral_id)]
 
@@ -113,7 +113,7 @@ def kept(node: Node, referral_id: str) -> tuple[str, int] | None:
 
 def consents_of(node: Node, person: tuple[str, str]) -> list[Permission]:
     """The consents of one person (identifier system, value), oldest first."""
-    names = {entry.organization: entry.name for entry in node.directory.entries}
+    names = node.names
     with node.store.work() as work:
         held = consents.of_person(work, consents.subject_digest(work, *person))
     return [_permission(one, names) for one in held]
