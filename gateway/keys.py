@@ -22,7 +22,11 @@ _PUBLIC_MEMBERS: Final = ("kty", "crv", "x", "y")
 _MAX_FILE: Final = 16_384
 
 
-class KeyFileError(Exception):
+class KeysError(Exception):
+    """Keys that must not be used; the message names place and rule, never a value."""
+
+
+class KeyFileError(KeysError):
     """A key file that must not be used; the message names the file and the rule, never its content."""
 
 
