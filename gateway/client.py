@@ -1,104 +1,99 @@
-"""The one HTTP client with which this node calls others: peer nodes, and the agency's own system.
+"""The one HTTP client with which this node calls others: peer nodes, partners, and the agency's own system.
 
 Toward a peer it is a SMART Backend Services client (SMART App Launch 2.2): it gets an access token with a
-signed assertion, keeps it while it lasts and shows it to the peer that issued it and to nobody else.
-Addresses come from the directory or the node's configuration, never from a message. It follows no
-redirect, keeps no cookies, uses no proxy or netrc from the environment, reads no more than a stated
-number of bytes, and waits no longer than a stated time.
+signed assertion, keeps it while it lasts and shows it to the peer it was issued for and to nobody else. A
+`Connection` in the configuration replaces how a token is got.
+Addresses come from the directory or the node's configuration, never from a message, and lead only where
+`gateway.egress` lets them. It follows no redirect, keeps no cookies, uses no proxy or netrc from the
+environment, reads no more than a stated number of bytes, and waits no longer than a stated time.
 """
 
 from __future__ import annotations
 
-import asyncio
 import re
-import secrets
-import time
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
-from http.cookiejar import CookieJar, DefaultCookiePolicy
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, Final, Literal
 
 import httpx2
-import msgspec
-from authlib.common.urls import add_params_to_qs  # type: ignore[import-untyped]
-from authlib.integrations.base_client import OAuthError  # type: ignore[import-untyped]
-from authlib.integrations.httpx_client import AsyncOAuth2Client  # type: ignore[import-untyped]
-from joserfc import jws
-from joserfc.jwk import ECKey
 
-from gateway import scopes
-from gateway.assertion import ASSERTION_TYPE, GRANT_TYPE
+from gateway import egress, tokens
+from gateway.connection import LOOPBACK_HOSTS, Connection
 from gateway.directory import Entry
-from gateway.keys import ALGORITHM
-from gateway.transport import Bounded, PeerFault, PeerRefused, PeerUnavailable
+from gateway.egress import Network, Resolve, Routes
+from gateway.operational import Signing
+from gateway.transport import (
+    MOST_BYTES,
+    Answer,
+    Bounded,
+    PeerForbidden,
+    PeerRefused,
+    bounded_in_time,
+    checked_url,
+    tls,
+)
 
-ASSERTION_SECONDS: Final = 60
-_RENEW_EARLY_SECONDS: Final = 30
-_LONGEST_WAIT_SECONDS: Final = 86_400.0
+__all__ = ["Answer", "PeerClient"]
+
 # Plain ASCII without blanks, and without what would end or change the path: # and \.
 _PATH: Final = re.compile(r"/[!\"$-\[\]-~]*")
-_BEARER_TOKEN: Final = re.compile(r"[A-Za-z0-9._~+/-]{1,8192}=*")  # RFC 6750 section 2.1
-_UNAVAILABLE: Final = (429, 500, 502, 503, 504)
+_DOTS: Final = re.compile(r"/(\.|%2e){1,2}(/|\Z)", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """An HTTP answer of any status, redirects included: they are answers here and never followed.
+class _Way:
+    """One place that is called with a token: who lives there, how a token is got, by which connections.
 
-    headers: by lower-case name.
+    origin: the only one that its tokens are shown to.
     """
 
-    status: int
-    headers: Mapping[str, str]
-    body: bytes
+    who: str
+    connection: Connection
+    origin: str
+    http: Any
 
-    @property
-    def retry_after(self) -> float | None:
-        """Seconds that `Retry-After` asks to wait, where it stands and can be read."""
-        return _retry_after(self.headers.get("retry-after"))
-
-
-@dataclass(frozen=True, slots=True)
-class _Token:
-    value: str
-    renew_at: float
+    def token_name(self, scope: str, purpose: str | None) -> tokens.Name:
+        # With the addresses, so that a token is never shown elsewhere when an organisation moves.
+        got = self.connection
+        return self.who, self.origin, got.token_endpoint, got.client_id, got.scope or scope, purpose
 
 
 class PeerClient:
-    """Calls peers as `client_id` with the private `key`. One for a whole node; close it at the end.
+    """Calls others as `client_id` with the keys of `ring`. One for each identity; close it at the end.
 
-    timeout: seconds for one exchange, from connecting to the last byte. max_body: bytes of an answer.
+    networks: what may be called besides public addresses. connections: by the partner's directory URL, how to
+    get a token there instead of as a node does. ca_file: further authorities to trust (PEM). resolve: who is
+    asked for the addresses of a name. timeout: seconds for one exchange, from connecting to the last byte.
+    max_body: bytes of an answer.
     """
 
     def __init__(
         self,
         client_id: str,
-        key: ECKey,
+        ring: Signing,
         *,
+        networks: Sequence[Network] = (),
+        connections: Mapping[str, Connection] | None = None,
+        ca_file: Path | None = None,
+        resolve: Resolve = egress.resolve,
         timeout: float = 10.0,
         connect_timeout: float = 3.0,
         max_body: int = 1_048_576,
         max_connections: int = 200,
     ) -> None:
         self._client_id = client_id
-        self._key = key
+        self._ring = ring
+        self._connections = dict(connections or {})
         self._timeout = timeout
-        limits = httpx2.Limits(max_connections=max_connections, max_keepalive_connections=max_connections)
-        self._http = AsyncOAuth2Client(
-            client_id=client_id,
-            transport=Bounded(httpx2.AsyncHTTPTransport(trust_env=False, limits=limits), max_body),
-            timeout=httpx2.Timeout(timeout, connect=connect_timeout),
-            headers={"User-Agent": "waymeet", "Accept-Encoding": "identity"},
-            cookies=CookieJar(policy=DefaultCookiePolicy(allowed_domains=[])),
-            follow_redirects=False,
-            trust_env=False,
+        waits = httpx2.Timeout(timeout, connect=connect_timeout)
+        self._partners, self._own = (
+            tokens.oauth_client(
+                Bounded(routes(policy, networks, tls(ca_file), max_connections, resolve), max_body), waits
+            )
+            for policy in ("partners", "own")
         )
-        self._http.register_compliance_hook("access_token_response", _check_token_status)
-        self._tokens: dict[tuple[str, str, str], _Token] = {}
-        self._fetching: dict[tuple[str, str, str], asyncio.Task[_Token]] = {}
+        self._tokens = tokens.Tokens()
 
     async def request(
         self,
@@ -107,187 +102,164 @@ class PeerClient:
         path: str,
         *,
         scope: str,
+        purpose: str | None = None,
         headers: Mapping[str, str] | None = None,
         content: bytes | None = None,
     ) -> Answer:
         """The answer of `peer` to one request at `path` (from the root of its address), with a token.
 
-        scope: the SMART scopes that the request needs, space-separated. A token that the peer no longer
-        accepts is replaced once. Raises `PeerUnavailable`, `PeerRefused` (also for a suspended peer) or
-        `PeerFault`; `ValueError` for a path that is not one.
+        A path under `/fhir` is one under the peer's FHIR base, wherever that is. scope: the SMART scopes that
+        the request needs, space-separated. purpose: the v3-ActReason code that the token is for. A token that
+        the peer no longer accepts is replaced once. Raises `PeerUnavailable`, `PeerRefused` (also for a
+        suspended peer), `PeerForbidden` or `PeerFault`; `ValueError` for a path that is not one.
         """
-        if not _PATH.fullmatch(path):
-            raise ValueError("path: must start with / and be plain ASCII")
+        if not _PATH.fullmatch(path) or _DOTS.search(path.partition("?")[0]):
+            raise ValueError("path: must start with /, be plain ASCII and hold no dot segments")
         if peer.status != "active":
             raise PeerRefused("the peer node is suspended in the directory")
-        for _attempt in range(2):
-            token = await self._token(peer, scope)
-            sent = httpx2.Headers(headers)
-            sent["Authorization"] = f"Bearer {token.value}"
-            answer = await self._send(method, peer.address + path, sent, content)
-            if answer.status != 401:
-                return answer
-            self._forget(peer, scope, token)
-        raise PeerRefused("the peer node does not accept the access tokens that it issues to this node")
+        way, base = self._way(peer)
+        url = base + path.removeprefix("/fhir") if _under_fhir(path) else peer.address + path
+        if _origin(url) != way.origin:
+            raise ValueError("path: this partner is only called under its FHIR base")
+        return await self._with_token(way, method, url, scope, purpose, headers, content)
 
     async def post_webhook(
-        self, url: str, headers: Mapping[str, str], content: bytes, method: Literal["POST", "PATCH"] = "POST"
+        self,
+        url: str,
+        headers: Mapping[str, str],
+        content: bytes,
+        method: Literal["POST", "PATCH"] = "POST",
+        connection: Connection | None = None,
     ) -> Answer:
-        """The answer of the agency's own system at its configured `url`; no token is sent.
+        """The answer of the agency's own system at its configured `url`.
 
-        Raises `PeerUnavailable` or `PeerFault`.
+        Without a `connection` no token is sent; with one, its token goes to this `url`'s origin only. Raises
+        `PeerUnavailable`, `PeerRefused`, `PeerForbidden` or `PeerFault`.
         """
-        return await self._send(method, url, headers, content)
+        if connection is None or not connection.asks:
+            return await self._send(self._own, method, url, headers, content)
+        if not connection.token_endpoint:
+            raise ValueError("token_endpoint: a connection to the agency's own system needs one")
+        _check_private(url)
+        way = _Way("", connection, _origin(url), self._own)
+        return await self._with_token(way, method, url, "", None, headers, content)
+
+    async def fetch(
+        self,
+        url: str,
+        headers: Mapping[str, str] | None = None,
+        *,
+        configured: bool = False,
+        most_bytes: int | None = None,
+    ) -> Answer:
+        """The answer, of any status, to a GET without a token.
+
+        configured: the operator wrote this URL himself, so it may lie in a private network. Never over plain
+        http, except on this machine (which must stand in `networks` unless configured). most_bytes: how long
+        the body may be, if not `max_body`. Raises `PeerUnavailable`, `PeerForbidden` or `PeerFault`.
+        """
+        _check_private(url)
+        http = self._own if configured else self._partners
+        return await self._send(http, "GET", url, headers or {}, None, most_bytes)
 
     async def close(self) -> None:
         """Close all connections; tokens are forgotten."""
-        for task in list(self._fetching.values()):
-            task.cancel()
-        self._tokens.clear()
-        await self._http.aclose()
+        self._tokens.close()
+        for http in (self._partners, self._own):
+            await http.aclose()
 
-    async def _send(self, method: str, url: str, headers: Mapping[str, str], content: bytes | None) -> Answer:
-        async with self._faults_named():
+    def _way(self, peer: Entry) -> tuple[_Way, str]:
+        """How a partner is called, and its FHIR base: as configured, else as the directory says."""
+        connection = self._connections.get(peer.organization)
+        if connection is None:
+            # A node's token endpoint follows from its address; other servers may not know the extension.
+            is_node = peer.token_endpoint == f"{peer.address}/oauth/token"
+            connection = Connection(
+                "smart-backend",
+                peer.token_endpoint,
+                client_id=self._client_id,
+                ring=self._ring,
+                purposes=is_node,
+            )
+        elif connection.asks and not connection.token_endpoint:
+            connection = replace(connection, token_endpoint=peer.token_endpoint)
+        base = connection.fhir_base or peer.fhir_base
+        return _Way(peer.organization, connection, _origin(base), self._partners), base
+
+    async def _with_token(
+        self,
+        way: _Way,
+        method: str,
+        url: str,
+        scope: str,
+        purpose: str | None,
+        headers: Mapping[str, str] | None,
+        content: bytes | None,
+    ) -> Answer:
+        sent = httpx2.Headers(headers)
+        sent.pop("Authorization", None)
+        if not way.connection.asks:
+            return await self._send(way.http, method, url, sent, content)
+        name = way.token_name(scope, purpose)
+        for _attempt in range(2):
+            token = await self._tokens.get(name, lambda: self._fetch(way, scope, purpose))
+            sent["Authorization"] = f"Bearer {token.value}"
+            answer = await self._send(way.http, method, url, sent, content)
+            if answer.status != 401:
+                return answer
+            self._tokens.forget(name, token)
+        raise PeerRefused("the other side does not accept the access tokens that are issued to this node")
+
+    async def _fetch(self, way: _Way, scope: str, purpose: str | None) -> tokens.Token:
+        checked_url(way.connection.token_endpoint)
+        async with bounded_in_time(self._timeout):
+            return await tokens.fetch(way.http, way.connection, scope, purpose)
+
+    async def _send(
+        self,
+        http: Any,
+        method: str,
+        url: str,
+        headers: Mapping[str, str],
+        content: bytes | None,
+        most_bytes: int | None = None,
+    ) -> Answer:
+        found = checked_url(url)
+        extensions = {} if most_bytes is None else {MOST_BYTES: most_bytes}
+        async with bounded_in_time(self._timeout):
             # withhold_token: Authlib would add the token it fetched last, which may be another peer's.
-            response = await self._http.request(
-                method, url, withhold_token=True, auth=None, headers=headers, content=content
+            response = await http.request(
+                method,
+                found,
+                withhold_token=True,
+                auth=None,
+                headers=headers,
+                content=content,
+                follow_redirects=False,
+                extensions=extensions,
             )
         return Answer(response.status_code, dict(response.headers), response.content)
 
-    async def _token(self, peer: Entry, scope: str) -> _Token:
-        """A token for `scope` at `peer`: the one that is held, or one fetch for all who wait for it."""
-        name = _token_name(peer, scope)
-        held = self._tokens.get(name)
-        if held is not None and held.renew_at > time.monotonic():
-            return held
-        task = self._fetching.get(name)
-        if task is None:
-            task = asyncio.create_task(self._fetch(peer, scope))
-            self._fetching[name] = task
-            task.add_done_callback(lambda done: self._fetched(name, done))
-        # Shielded: a caller that gives up must not take the token away from the others.
-        return await asyncio.shield(task)
 
-    def _fetched(self, name: tuple[str, str, str], task: asyncio.Task[_Token]) -> None:
-        self._fetching.pop(name, None)
-        if not task.cancelled() and task.exception() is None:
-            self._tokens[name] = task.result()
-
-    def _forget(self, peer: Entry, scope: str, token: _Token) -> None:
-        name = _token_name(peer, scope)
-        if self._tokens.get(name) is token:
-            del self._tokens[name]
-
-    async def _fetch(self, peer: Entry, scope: str) -> _Token:
-        asked_at = time.monotonic()
-        async with self._faults_named():
-            try:
-                answer = await self._http.fetch_token(
-                    peer.token_endpoint,
-                    auth=self._http.client_auth(self._assertion_for(peer.token_endpoint)),
-                    grant_type=GRANT_TYPE,
-                    scope=scope,
-                )
-            except OAuthError as error:
-                raise PeerRefused(f"the peer node issues no access token: {_error_code(error)}") from None
-            except (ValueError, TypeError, RecursionError, httpx2.HTTPStatusError):
-                raise PeerFault("the peer node's token endpoint did not answer with JSON") from None
-        return _checked_token(answer, scope, asked_at)
-
-    def _assertion_for(self, audience: str) -> Callable[..., tuple[str, Any, str]]:
-        """Authlib's client authentication with our own assertion.
-
-        Authlib's own lives an hour, carries no `kid`, and repeats its `jti` when its claims are reused.
-        `audience` is the directory's word for the token endpoint and never what a peer says of itself, so
-        that no peer can collect assertions that are good at another.
-        """
-
-        def authenticate(_auth: Any, _method: str, url: str, headers: Any, body: Any) -> tuple[str, Any, str]:
-            added = [
-                ("client_assertion_type", ASSERTION_TYPE),
-                ("client_assertion", self._assertion(audience)),
-            ]
-            return url, headers, add_params_to_qs(bytes(body).decode(), added)
-
-        return authenticate
-
-    def _assertion(self, audience: str) -> str:
-        """A fresh `private_key_jwt` assertion. SMART 2.2, RFC 7523 section 3."""
-        now = int(time.time())
-        claims = {
-            "iss": self._client_id,
-            "sub": self._client_id,
-            "aud": audience,
-            "iat": now,
-            "exp": now + ASSERTION_SECONDS,
-            "jti": secrets.token_urlsafe(24),
-        }
-        header = {"alg": ALGORITHM, "kid": self._key.thumbprint(), "typ": "JWT"}
-        return jws.serialize_compact(header, msgspec.json.encode(claims), self._key, algorithms=[ALGORITHM])
-
-    @asynccontextmanager
-    async def _faults_named(self) -> AsyncIterator[None]:
-        """One exchange: bounded in time, and its failures in our words (httpx2's are not httpx's)."""
-        try:
-            async with asyncio.timeout(self._timeout):
-                yield
-        except (TimeoutError, httpx2.TimeoutException):
-            raise PeerUnavailable("the other side did not answer in time") from None
-        except httpx2.TransportError as error:
-            raise PeerUnavailable(f"the other side could not be reached: {type(error).__name__}") from None
+def routes(
+    policy: egress.Policy, networks: Sequence[Network], context: Any, most: int, resolve: Resolve
+) -> httpx2.AsyncBaseTransport:
+    """The connections that all calls under one policy go by."""
+    return Routes(policy, networks, context, most, resolve)
 
 
-def _token_name(peer: Entry, scope: str) -> tuple[str, str, str]:
-    # With the address, so that a token is never shown elsewhere when an organisation moves.
-    return peer.organization, peer.address, scope
+def _under_fhir(path: str) -> bool:
+    return path == "/fhir" or path.startswith(("/fhir/", "/fhir?"))
 
 
-def _check_token_status(response: httpx2.Response) -> httpx2.Response:
-    """Authlib's hook before it reads a token answer: what only the status tells is said here."""
-    if response.status_code in _UNAVAILABLE:
-        raise PeerUnavailable(
-            f"the peer node's token endpoint answered {response.status_code}",
-            _retry_after(response.headers.get("Retry-After")),
-        )
-    if response.status_code not in (200, 400, 401):
-        raise PeerRefused(f"the peer node's token endpoint answered {response.status_code}")
-    return response
+def _origin(url: str) -> str:
+    found = checked_url(url)
+    port = found.port or {"http": 80, "https": 443}[found.scheme]
+    return f"{found.scheme}://{found.host}:{port}"
 
 
-def _checked_token(answer: Mapping[str, Any], scope: str, asked_at: float) -> _Token:
-    """The token in a token endpoint's answer, if it is what was asked for; SMART 2.2 requires all members."""
-    value, lifetime = answer.get("access_token"), answer.get("expires_in")
-    if not isinstance(value, str) or not _BEARER_TOKEN.fullmatch(value):
-        raise PeerFault("the peer node's token answer holds no usable access_token")
-    if str(answer.get("token_type")).lower() != "bearer":
-        raise PeerFault("the peer node's token answer is not of token_type bearer")
-    if not isinstance(lifetime, int) or isinstance(lifetime, bool) or lifetime <= 0:
-        raise PeerFault("the peer node's token answer holds no expires_in")
-    try:
-        covered = scopes.covers(scopes.split(answer.get("scope") or ""), scopes.split(scope))
-    except scopes.ScopeError:
-        covered = False
-    if not covered:
-        raise PeerRefused("the peer node granted less than the scopes that the request needs")
-    return _Token(value, asked_at + lifetime - min(_RENEW_EARLY_SECONDS, lifetime / 4))
-
-
-def _error_code(error: OAuthError) -> str:
-    """The RFC 6749 code, if it is one: what a peer writes into an error is not repeated elsewhere."""
-    code = str(error.error)
-    known = re.fullmatch(r"(invalid|unauthorized|unsupported|access)_[a-z_]{1,40}", code)
-    return code if known else "an error without a known code"
-
-
-def _retry_after(value: str | None) -> float | None:
-    """Seconds of a `Retry-After` header (RFC 9110 section 10.2.3: seconds or a date), at most a day."""
-    if value is None:
-        return None
-    try:
-        if value.strip().isdecimal():
-            seconds = float(value)
-        else:
-            seconds = (parsedate_to_datetime(value) - datetime.now(UTC)).total_seconds()
-    except (ValueError, TypeError, OverflowError):
-        return None
-    return min(max(seconds, 0.0), _LONGEST_WAIT_SECONDS)
+def _check_private(url: str) -> None:
+    """Refuse to send a token, or to learn a key, where anyone on the way could read or change it."""
+    found = checked_url(url)
+    if found.scheme != "https" and found.host not in LOOPBACK_HOSTS:
+        raise PeerForbidden("this needs https, except on this machine")
