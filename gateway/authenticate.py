@@ -1,75 +1,51 @@
-"""Who is calling: this node's token endpoint, and the tokens it then recognises.
+"""Who is calling: this node's OAuth endpoints, and the tokens that it then recognises.
 
-SMART App Launch 2.2, Backend Services and asymmetric client authentication: RFC 6749 section 4.4
-(client credentials), RFC 7523 section 2.2 (`private_key_jwt`), access tokens in the shape of RFC 9068,
-presented as RFC 6750 says. A token says who calls and with which scopes; whether a record may be read is
-decided at each read and never carried in a token. What every refusal is for: docs/reference/oauth.md.
+SMART App Launch 2.2, Backend Services: RFC 6749 section 4.4 (client credentials), access tokens presented as
+RFC 6750 says, introspection (RFC 7662) and revocation (RFC 7009). A token says who calls and with which
+scopes; whether a record may be read is decided at each read and never carried in a token. What every refusal
+is for: docs/reference/oauth.md.
 """
 
 from __future__ import annotations
 
-import hashlib
-import secrets
-import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, Literal
 
-import msgspec
-from joserfc import jws
-from joserfc.jwk import ECKey
+from starlette.concurrency import run_in_threadpool
 
 from gateway import scopes
+from gateway.access_tokens import TOKEN_SECONDS, AccessTokens, Known
+from gateway.allowance import Allowance, source_name, too_often
 from gateway.assertion import (
-    ASSERTION_TYPE,
-    CLOCK_SKEW_SECONDS,
     GRANT_TYPE,
     KEY_TYPE,
-    MALFORMED,
     MAX_TOKEN_BYTES,
+    Narrowed,
     TokenError,
-    check_claims,
-    invalid_client,
-    parts,
-    registered_key,
+    invalid_grant,
+    invalid_request,
     request_fields,
-    signed_by,
-    unverified_assertion,
 )
+from gateway.client_authentication import ClientAuthentication, Keys, Proven, Registration, unavailable
 from gateway.errors import Refused
-from gateway.keys import ALGORITHM, public_jwks
+from gateway.operational import Signing
+from gateway.revoked import Revoked
 from profiles.outcome import Issue
 
-TOKEN_SECONDS: Final = 300
-_MAX_CACHED: Final = 10_000
-
+__all__ = ["NO_STORE", "TOKEN_SECONDS", "Caller", "Registration", "TokenServer"]
 
 NO_STORE: Final = {"Cache-Control": "no-store", "Pragma": "no-cache"}
-
-
-@dataclass(frozen=True, slots=True)
-class Registration:
-    """What is registered for one client: a peer node (from the directory) or a local system.
-
-    jwks: its public keys. scopes: the most it can be granted. organization: directory URL of a peer node.
-    systems: which `/records/{system}` a local client may write to. purposes: v3-ActReason codes.
-    """
-
-    client_id: str
-    jwks: Mapping[str, Any]
-    scopes: frozenset[str]
-    organization: str | None = None
-    systems: frozenset[str] = frozenset()
-    purposes: frozenset[str] = frozenset()
-    active: bool = True
+_INACTIVE: Final = {"active": False}
 
 
 @dataclass(frozen=True, slots=True)
 class Caller:
     """Who sent a request, as its access token and its registration at this moment say.
 
-    token_digest: SHA-256 of the token in hex, by which an audit entry can name it.
+    scopes, purposes: what the token and the registration both allow. token_digest: SHA-256 of the token in
+    hex, by which an audit entry can name it.
     """
 
     client_id: str
@@ -81,191 +57,247 @@ class Caller:
 
 
 class TokenServer:
-    """The OAuth authorization server of one node, and the check of the tokens that it issued.
+    """The OAuth authorization server of one identity, and the check of the tokens that it issued.
 
-    issuer: the node's address. key: its private key, which signs access tokens. registration: looks up a
-    client by `client_id`. remember: `(client_id, jti, expires)` recorded durably; True if it is new, under
-    concurrency for exactly one caller. scopes_supported: what the configuration document lists.
+    issuer: its address. ring: the keys that sign access tokens. registration: looks up a client by
+    `client_id`. remember: `(client_id, jti, expires)` recorded durably; True if it is new, under concurrency
+    for exactly one caller. keys: finds a client's public keys. revoked: the tokens that were taken back.
+    scopes_supported: what the configuration document lists. attempts: for each source address, what costs
+    work before it is known who asks: requests to these endpoints, and tokens not seen before. allowance: for
+    each client, its requests to these endpoints. None: without limit.
     """
 
     def __init__(
         self,
         issuer: str,
-        key: ECKey,
+        ring: Signing,
         registration: Callable[[str], Registration | None],
         remember: Callable[[str, str, int], bool],
+        keys: Keys,
+        revoked: Revoked,
         scopes_supported: Sequence[str] = (),
+        *,
+        attempts: Allowance | None = None,
+        allowance: Allowance | None = None,
     ) -> None:
         self.issuer = issuer
         self.token_endpoint = f"{issuer}/oauth/token"
         self.audience = f"{issuer}/fhir"
-        self._key = key
-        self._kid = key.thumbprint()
+        self._ring = ring
         self._registration = registration
-        self._remember = remember
         self._scopes_supported = tuple(scopes_supported)
-        self._cache = _Verified(_MAX_CACHED)
+        self._attempts = attempts
+        self._clients = ClientAuthentication(
+            (self.token_endpoint, issuer), registration, remember, keys, allowance
+        )
+        self._tokens = AccessTokens(issuer, self.audience, ring, revoked)
 
-    def token(self, form: Sequence[tuple[str, str]], now: datetime) -> dict[str, Any]:
+    # ------------------------------------------------------------ the endpoints
+
+    async def token(
+        self,
+        form: Sequence[tuple[str, str]],
+        now: datetime,
+        authorization: str | None = None,
+        source: str | None = None,
+    ) -> dict[str, Any]:
         """The answer to the token request with these form fields: RFC 6749 section 5.1.
 
-        May block, as it records the assertion's `jti`. Raises `TokenError`.
+        authorization: the header, if one was sent. source: the caller's address. Raises `TokenError`.
         """
-        fields = request_fields(form)
+        self._attempt(source)
+        fields = request_fields(form, "grant_type", "scope")
         if fields["grant_type"] != GRANT_TYPE:
             raise TokenError(400, "unsupported_grant_type", f"The grant_type here is {GRANT_TYPE}.")
-        registered = self._authenticate(fields, int(now.timestamp()))
-        try:
-            granted = scopes.narrow(fields["scope"], registered.scopes)
-        except scopes.ScopeError as error:
-            raise TokenError(400, "invalid_scope", f"{error}.") from None
-        if not granted:
-            raise TokenError(
-                400, "invalid_scope", "Nothing that was asked for is registered for this client."
-            )
-        scope = " ".join(granted)
+        proven = await self._clients.client(fields, now, authorization, source)
+        scope = _granted(fields["scope"], proven.registration)
+        purposes = _purposes(proven)
         return {
-            "access_token": self._issue(registered.client_id, scope, int(now.timestamp())),
+            "access_token": self._tokens.issue(
+                proven.registration.client_id, scope, purposes, int(now.timestamp())
+            ),
             "token_type": "bearer",
             "expires_in": TOKEN_SECONDS,
             "scope": scope,
         }
 
-    def verify(self, authorization: str | None, now: datetime) -> Caller:
+    async def introspect(
+        self,
+        form: Sequence[tuple[str, str]],
+        now: datetime,
+        authorization: str | None = None,
+        source: str | None = None,
+    ) -> dict[str, Any]:
+        """What is known of a token: RFC 7662 section 2.2, with the members that SMART 2.2 asks for.
+
+        The client authenticates as at the token endpoint, or with an access token of its own (SMART 2.2). It
+        learns of its own tokens, and of all if it is registered to. Raises `TokenError`.
+        """
+        self._attempt(source)
+        fields = request_fields(form, "token")
+        asking = await self._asking(fields, now, authorization, source)
+        known = self._known(fields["token"].encode(errors="replace"), now)
+        if known is None or not (asking.introspects or asking.client_id == known.client_id):
+            return dict(_INACTIVE)
+        registered = self._registration(known.client_id)
+        if registered is None or not registered.active:
+            return dict(_INACTIVE)
+        left = scopes.still(known.scopes, registered.scopes)
+        if not left:
+            return dict(_INACTIVE)
+        return {
+            "active": True,
+            "scope": known.scope if left == known.scopes else " ".join(sorted(left)),
+            "client_id": known.client_id,
+            "sub": known.client_id,
+            "token_type": "bearer",
+            "iss": self.issuer,
+            "aud": self.audience,
+            "iat": known.issued,
+            "exp": known.expires,
+        }
+
+    async def revoke(
+        self,
+        form: Sequence[tuple[str, str]],
+        now: datetime,
+        authorization: str | None = None,
+        source: str | None = None,
+    ) -> None:
+        """Takes back a token of the client that asks: RFC 7009. Durable when this returns.
+
+        A token that is not good anyway is no error; `token_type_hint` is not needed. Raises `TokenError`.
+        """
+        self._attempt(source)
+        fields = request_fields(form, "token")
+        proven = await self._clients.client(fields, now, authorization, source)
+        known = self._known(fields["token"].encode(errors="replace"), now)
+        if known is None:
+            return
+        if known.client_id != proven.registration.client_id:
+            raise invalid_grant("The token was issued to another client.")
+        await run_in_threadpool(self._tokens.take_back, known)
+
+    # ------------------------------------------------------------ every other request
+
+    def verify(self, authorization: str | None, now: datetime, source: str | None = None) -> Caller:
         """The caller whose access token stands in the `Authorization` header (RFC 6750 section 2.1).
 
         The registration is looked up at every call: who was suspended is refused at the next request.
-        Scopes are for the caller to check, with `scopes.grants`. Raises `Refused` (401).
+        Scopes are for the caller to check, with `scopes.grants`. Raises `Refused` (401, 429).
         """
         token = _bearer(authorization)
-        digest = hashlib.sha256(token).hexdigest()
-        claims = self._cache.get(digest)
-        if claims is None:
-            claims = self._own_token(token)
-            self._cache.put(digest, claims, now.timestamp())
-        if claims.exp <= now.timestamp():
+        known = self._tokens.recall(token)
+        if known is None:
+            if wait := self._wait(source):
+                raise too_often(wait)
+            known = self._tokens.verify(token, now.timestamp())
+        if known is None:
+            raise _unauthorized("login", "The access token is not one of this server, or was taken back.")
+        if known.expires <= now.timestamp():
             raise _unauthorized("expired", "The access token has expired.")
-        registered = self._registration(claims.sub)
-        if registered is None or not registered.active:
-            raise _unauthorized("login", "The client is not known here, or not active.")
+        registered = self._registration(known.client_id)
+        if registered is None or not registered.admits(source):
+            raise _unauthorized("login", "The client is not known here, not active, or not at its address.")
+        purposes = registered.purposes
         return Caller(
             client_id=registered.client_id,
             organization=registered.organization,
             systems=registered.systems,
-            scopes=claims.scopes,
-            purposes=registered.purposes,
-            token_digest=digest,
+            scopes=scopes.still(known.scopes, registered.scopes),
+            purposes=purposes if known.purposes is None else purposes & known.purposes,
+            token_digest=known.digest,
         )
 
-    def smart_configuration(self) -> dict[str, Any]:
-        """The document at `/fhir/.well-known/smart-configuration`, for backend services only."""
+    # ------------------------------------------------------------ what is published
+
+    def smart_configuration(self, secrets: bool = False) -> dict[str, Any]:
+        """The document at `/fhir/.well-known/smart-configuration`, for backend services only.
+
+        secrets: whether a client is registered here with a secret.
+        """
+        methods = ["private_key_jwt", *(("client_secret_basic", "client_secret_post") if secrets else ())]
+        capabilities = ["client-confidential-asymmetric", "permission-v1", "permission-v2"]
         document: dict[str, Any] = {
+            "jwks_uri": f"{self.issuer}/.well-known/jwks.json",
             "token_endpoint": self.token_endpoint,
-            "token_endpoint_auth_methods_supported": ["private_key_jwt"],
-            "token_endpoint_auth_signing_alg_values_supported": list(KEY_TYPE),
+            "introspection_endpoint": f"{self.issuer}/oauth/introspect",
+            "revocation_endpoint": f"{self.issuer}/oauth/revoke",
             "grant_types_supported": [GRANT_TYPE],
             # Required by the guide of every server, though there is no authorization endpoint here.
             "code_challenge_methods_supported": ["S256"],
-            "capabilities": ["client-confidential-asymmetric", "permission-v1", "permission-v2"],
+            "capabilities": [*capabilities, *(["client-confidential-symmetric"] if secrets else ())],
         }
+        for endpoint in ("token", "introspection", "revocation"):
+            document[f"{endpoint}_endpoint_auth_methods_supported"] = list(methods)
+            document[f"{endpoint}_endpoint_auth_signing_alg_values_supported"] = list(KEY_TYPE)
         if self._scopes_supported:
             document["scopes_supported"] = list(self._scopes_supported)
         return document
 
     def jwks(self) -> dict[str, Any]:
         """This node's public keys, as registered with the servers where it is a client."""
-        return public_jwks(self._key)
+        return self._ring.jwks()
 
-    def _authenticate(self, fields: Mapping[str, str], now: int) -> Registration:
-        """The registration of the client whose assertion this is. RFC 7523 section 3, SMART 2.2."""
-        if fields["client_assertion_type"] != ASSERTION_TYPE:
-            raise invalid_client("The client_assertion_type is not supported.")
-        assertion = fields["client_assertion"].encode(errors="replace")
-        header, claims = unverified_assertion(assertion)
-        check_claims(claims, (self.token_endpoint, self.issuer), now)
-        if fields.get("client_id", claims.iss) != claims.iss:
-            raise invalid_client("client_id must be the assertion's iss.")
-        registered = self._registration(claims.iss)
-        if registered is None or not registered.active:
-            raise invalid_client("The client is not known here, or not active.")
-        if not signed_by(assertion, registered_key(registered.jwks, header), header.alg):
-            raise invalid_client("The assertion's signature does not verify with the registered key.")
-        # Last, so that only who holds the key can have anything recorded.
-        if not self._remember(claims.iss, claims.jti, int(claims.exp) + CLOCK_SKEW_SECONDS + 1):
-            raise invalid_client("The assertion's jti was used before.")
+    # ------------------------------------------------------------ shared
+
+    async def _asking(
+        self, fields: Mapping[str, str], now: datetime, authorization: str | None, source: str | None
+    ) -> Registration:
+        """Who asks about a token."""
+        if authorization is None or authorization[:7].lower() != "bearer ":
+            return (await self._clients.client(fields, now, authorization, source)).registration
+        if {"client_assertion", "client_assertion_type", "client_secret"} & set(fields):
+            raise invalid_request("A client may authenticate in one way only.")
+        try:
+            caller = self.verify(authorization, now, source)
+        except Refused as refused:
+            message = refused.issues[0].message
+            if refused.status == 429:
+                raise TokenError(429, "temporarily_unavailable", message, refused.headers) from None
+            raise TokenError(401, "invalid_token", message, refused.headers) from None
+        registered = self._registration(caller.client_id)
+        assert registered is not None
         return registered
 
-    def _issue(self, client_id: str, scope: str, now: int) -> str:
-        header = {"alg": ALGORITHM, "typ": "at+jwt", "kid": self._kid}
-        claims = {
-            "iss": self.issuer,
-            "aud": self.audience,
-            "sub": client_id,
-            "client_id": client_id,
-            "scope": scope,
-            "iat": now,
-            "exp": now + TOKEN_SECONDS,
-            "jti": secrets.token_urlsafe(16),
-        }
-        payload = msgspec.json.encode(claims)
-        return jws.serialize_compact(header, payload, self._key, algorithms=[ALGORITHM])
+    def _known(self, token: bytes, now: datetime) -> Known | None:
+        """A token of this server that is good at this moment."""
+        if len(token) > MAX_TOKEN_BYTES:
+            return None
+        known = self._tokens.recall(token) or self._tokens.verify(token, now.timestamp())
+        return known if known is not None and known.expires > now.timestamp() else None
 
-    def _own_token(self, token: bytes) -> _Known:
-        try:
-            header, payload = parts(token)
-            if (
-                msgspec.json.decode(header, type=_TokenHeader).kid == self._kid
-                and signed_by(token, self._key, ALGORITHM)
-                and (claims := msgspec.json.decode(payload, type=_Token)).iss == self.issuer
-                and claims.aud == self.audience
-            ):
-                return _Known(claims.sub, frozenset(claims.scope.split(" ")), claims.exp)
-        except MALFORMED:
-            pass
-        raise _unauthorized("login", "The access token is not one of this server.")
+    def _attempt(self, source: str | None) -> None:
+        if wait := self._wait(source):
+            raise unavailable(429, "Too many requests come from this address.", wait)
+
+    def _wait(self, source: str | None) -> float:
+        if self._attempts is None or source is None:
+            return 0.0
+        return self._attempts.wait(source_name(source))
 
 
-class _TokenHeader(msgspec.Struct, forbid_unknown_fields=True):
-    alg: Literal["ES384"]
-    typ: Literal["at+jwt"]
-    kid: str
+def _granted(requested: str, registered: Registration) -> str:
+    try:
+        granted = scopes.narrow(requested, registered.scopes)
+    except scopes.ScopeError as error:
+        raise TokenError(400, "invalid_scope", f"{error}.") from None
+    if not granted:
+        raise TokenError(400, "invalid_scope", "Nothing that was asked for is registered for this client.")
+    return " ".join(granted)
 
 
-class _Token(msgspec.Struct):
-    iss: str
-    aud: str
-    sub: str
-    scope: str
-    exp: int
-
-
-@dataclass(frozen=True, slots=True)
-class _Known:
-    """What this server once said in a token that it now recognises."""
-
-    sub: str
-    scopes: frozenset[str]
-    exp: int
-
-
-class _Verified:
-    """Tokens whose signature was verified, by digest, until they expire: 1 µs in place of 390 µs."""
-
-    def __init__(self, size: int) -> None:
-        self._size = size
-        self._known: dict[str, _Known] = {}
-        self._lock = threading.Lock()
-
-    def get(self, digest: str) -> _Known | None:
-        return self._known.get(digest)
-
-    def put(self, digest: str, known: _Known, now: float) -> None:
-        with self._lock:
-            if len(self._known) >= self._size:
-                self._known = {name: one for name, one in self._known.items() if one.exp > now}
-            if len(self._known) >= self._size:
-                self._known.pop(next(iter(self._known)))
-            self._known[digest] = known
+def _purposes(proven: Proven) -> frozenset[str] | None:
+    """The purposes that a token is narrowed to: FAST security 2.0, section 5.3.1. Raises TokenError."""
+    asked: Narrowed | None = proven.narrowed
+    if asked is None:
+        return None
+    registered = proven.registration
+    if registered.organization is not None and asked.organization != registered.organization:
+        raise invalid_grant("hl7-b2b: organization_id must be the organization that is registered.")
+    if not asked.purposes <= registered.purposes:
+        raise invalid_grant("hl7-b2b: purpose_of_use must hold purposes that are registered only.")
+    return asked.purposes
 
 
 def _bearer(authorization: str | None) -> bytes:

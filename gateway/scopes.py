@@ -75,13 +75,25 @@ def narrow(requested: str, allowed: Iterable[str]) -> tuple[str, ...]:
     for the type is answered with the types that are allowed. Empty when nothing remains. Raises
     `ScopeError` when `requested` is not well-formed.
     """
-    held = tuple(allowed)
+    return _narrow(split(requested), tuple(allowed))
+
+
+def _narrow(requested: Iterable[str], held: tuple[str, ...]) -> tuple[str, ...]:
     granted: dict[str, None] = {}
-    for asked in map(parse, split(requested)):
+    for asked in map(parse, requested):
         for kind in _types(asked.type, held):
             both = asked.letters & _letters(held, kind)
             granted.update(dict.fromkeys(_write(kind, both, asked.version)))
     return tuple(granted)
+
+
+@lru_cache(maxsize=4096)
+def still(granted: frozenset[str], allowed: frozenset[str]) -> frozenset[str]:
+    """What a token with the scopes `granted` is good for, now that `allowed` is registered.
+
+    The same set while all of it is allowed.
+    """
+    return granted if covers(allowed, granted) else frozenset(_narrow(granted, tuple(allowed)))
 
 
 def _letters(scopes: Iterable[str], kind: str) -> frozenset[str]:
