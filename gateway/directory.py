@@ -1,37 +1,42 @@
 """The signed directory: which nodes there are, where they answer and with which keys.
 
-The convening body signs one manifest; every node keeps a copy and reads it at start. No server stands
-behind it. One compact JWS (RFC 7515), ES384, `typ` `waymeet-directory+jwt`, whose claims are described in
-docs/reference/directory.md. The size of one manifest is bounded by joserfc's limit for a JWS payload.
+The convening body signs a small manifest that names the hashes of shards, which hold the entries; every
+node keeps a copy in a folder. No server stands behind it. docs/reference/directory.md describes the files.
 
-Every entry stands alone: there is no member that says what kind of agency it is, none that leads from one
-entry to another, and no key or address may stand in two entries, because an alias must not be traceable.
+Everything is verified when it is read: the signature, every hash, the form of every statement, that every
+key is one on its curve, and that no key or address stands in two entries, because an alias must not be
+traceable. Only the `Entry` objects are made when they are asked for.
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
-from typing import Any, Final, Literal, cast
+from typing import Any, Final, Literal
 
 import msgspec
-from joserfc import jws
-from joserfc.errors import JoseError
-from joserfc.jwk import ECKey, JWKRegistry
-from jsonschema import Draft202012Validator
+from joserfc.jwk import ECKey
 
-from gateway.keys import ALGORITHM
+from gateway.directory_files import MANIFEST, shard_file
+from gateway.directory_form import (
+    MANIFEST_TYPE,
+    MAX_SHARD_BYTES,
+    EcKey,
+    Keys,
+    Manifest,
+    converted,
+    decoded,
+)
+from gateway.directory_form import DirectoryError as DirectoryError
+from gateway.directory_jws import MAX_PAYLOAD, verified
+from gateway.directory_rules import broken_keys, thumbprint
+from gateway.directory_shards import Shard, number_of, refuse_repeated
 
-TYPE: Final = "waymeet-directory+jwt"
-MAX_BYTES: Final = jws.default_registry.max_payload_length
-_CLOCK_SKEW: Final = timedelta(minutes=5)
-
-
-class DirectoryError(Exception):
-    """A directory that must not be used; the message names member and rule, never a value."""
+CLOCK_SKEW: Final = timedelta(minutes=5)
+_manifest: Final = msgspec.json.Decoder(Manifest)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,13 +44,16 @@ class Service:
     """What an organisation offers, a FHIR HealthcareService in small.
 
     referral_type: Gravity SDOH category code. code: a narrower code, where there is one. area: coverage
-    area in words or code. languages: BCP 47 tags.
+    area in words or code. languages: BCP 47 tags. source, assured: who other than the organisation itself
+    vouches for it, and since when.
     """
 
     referral_type: str
     area: str
     languages: tuple[str, ...]
     code: str | None = None
+    source: str | None = None
+    assured: date | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +62,10 @@ class Entry:
 
     organization: its directory URL, by which it is referred to everywhere and which is its OAuth
     `client_id`. address: origin of its node. jwks: its public keys (JWK Set). purposes: v3-ActReason codes
-    it may ask for. contacts: `primary` and `backup`, each with `name` and `telecom`.
+    it may ask for. contacts: `primary` and `backup`, each with `name` and `telecom`. endpoints: `fhir`,
+    `token`, `issuer`, full URLs where they do not follow from the address. succession: its key changes,
+    each signed by a key of the set before, oldest first. wire, profiles: what it speaks. name_source,
+    name_assured: as in `Service`, of the name.
     """
 
     organization: str
@@ -65,6 +76,12 @@ class Entry:
     services: tuple[Service, ...]
     contacts: Mapping[str, Mapping[str, str]]
     status: Literal["active", "suspended"]
+    endpoints: Mapping[str, str] = field(default_factory=dict)
+    succession: tuple[str, ...] = ()
+    wire: tuple[str, ...] = ()
+    profiles: tuple[str, ...] = ()
+    name_source: str | None = None
+    name_assured: date | None = None
 
     @property
     def id(self) -> str:
@@ -74,82 +91,135 @@ class Entry:
     @property
     def fhir_base(self) -> str:
         """FHIR base URL of the node."""
-        return f"{self.address}/fhir"
+        return self.endpoints.get("fhir") or f"{self.address}/fhir"
 
     @property
     def token_endpoint(self) -> str:
         """OAuth token endpoint of the node."""
-        return f"{self.address}/oauth/token"
+        return self.endpoints.get("token") or f"{self.address}/oauth/token"
 
     @property
     def issuer(self) -> str:
         """The `iss` of the access tokens that the node issues."""
-        return self.address
+        return self.endpoints.get("issuer") or self.address
+
+    @property
+    def thumbprints(self) -> frozenset[str]:
+        """The RFC 7638 thumbprints of its keys. Raises DirectoryError for a set that no directory holds."""
+        return frozenset(map(thumbprint, converted(self.jwks, Keys, "jwks").keys))
 
 
 class Directory:
-    """A verified directory, read once and then only looked up.
+    """A verified directory, read once and then only looked up; safe to share between threads.
 
-    sequence: the manifest's number, which only grows. issued, expires: its time of validity. digest:
-    SHA-256 of the signed text in hex, which peers compare so that nobody can be shown another one.
+    issuer: the convening body's origin. sequence: the manifest's number, which only grows. issued, expires:
+    its time of validity. digest: SHA-256 in hex of the signed claims, which peers compare so that nobody
+    can be shown another one. previous: the digests of the manifests before it, newest first. suspender: the
+    public key (JWK) that signs the suspension list, or None.
     """
 
-    def __init__(
-        self, sequence: int, issued: datetime, expires: datetime, digest: str, entries: Sequence[Entry]
-    ) -> None:
-        self.sequence = sequence
-        self.issued = issued
-        self.expires = expires
+    def __init__(self, manifest: Manifest, digest: str, shards: Sequence[Shard]) -> None:
+        self.issuer = manifest.iss
+        self.sequence = manifest.sequence
+        self.issued = datetime.fromtimestamp(manifest.iat, UTC)
+        self.expires = datetime.fromtimestamp(manifest.exp, UTC)
         self.digest = digest
-        self.entries = tuple(entries)
-        self._by_organization = {entry.organization: entry for entry in entries}
+        self.previous = manifest.previous
+        self.suspender: Mapping[str, Any] | None = (
+            msgspec.to_builtins(manifest.suspender) if isinstance(manifest.suspender, EcKey) else None
+        )
+        self._shards = tuple(shards)
+        self._size = sum(shard.size for shard in shards)
+        self._found: dict[str, Entry] = {}
 
     @classmethod
     def read(
-        cls, path: Path, anchors: Sequence[ECKey], now: datetime, minimum_sequence: int = 0
+        cls,
+        folder: Path,
+        anchors: Sequence[ECKey],
+        now: datetime,
+        minimum_sequence: int = 0,
+        known: Directory | None = None,
     ) -> Directory:
-        """The directory in `path`, if one of `anchors` (public keys pinned by this node) signed it.
+        """The directory in `folder`, if one of `anchors` (public keys pinned by this node) signed it.
 
-        `minimum_sequence` is the highest sequence this node has ever used: an older one is refused. An
-        expired one is returned, as the convening body's absence must not stop traffic; ask `expired`.
-        Raises `DirectoryError`.
+        The folder holds `manifest.jws` and `shards/<sha256 hex>.json`; what else is in it is not looked at.
+        `minimum_sequence` is the highest sequence this node has ever used: an older one is refused. `known`,
+        read before, lends the shards that have not changed. An expired directory is returned, as the
+        convening body's absence must not stop traffic; ask `expired`. Raises `DirectoryError`.
         """
-        try:
-            with path.open("rb") as file:
-                text = file.read(2 * MAX_BYTES).strip()
-        except OSError as error:
-            raise DirectoryError(f"{path}: cannot be read ({error.strerror})") from None
-        manifest = _checked(_verified(text, anchors))
-        issued, expires = (datetime.fromtimestamp(manifest[name], UTC) for name in ("iat", "exp"))
-        if issued > now + _CLOCK_SKEW:
-            raise DirectoryError("iat: the directory was signed in the future; is this node's clock right?")
-        if manifest["sequence"] < minimum_sequence:
-            raise DirectoryError(
-                f"sequence: {manifest['sequence']} is older than {minimum_sequence}, which was used here"
-            )
-        entries = [_entry(members) for members in manifest["entries"]]
-        return cls(manifest["sequence"], issued, expires, hashlib.sha256(text).hexdigest(), entries)
+        text = _content(folder / MANIFEST, 2 * MAX_PAYLOAD, "the manifest")
+        claims = verified(text, MANIFEST_TYPE, anchors, "manifest", "an anchor that this node trusts")
+        manifest = decoded(claims, _manifest, "manifest")
+        _check(manifest, now, minimum_sequence)
+        lent: Sequence[Shard] = ()
+        if known and known.issuer == manifest.iss and len(known._shards) == len(manifest.shards):
+            lent = known._shards
+        shards = []
+        for number, digest in enumerate(manifest.shards):
+            if lent and lent[number].digest == digest:
+                shards.append(lent[number])
+                continue
+            content = _content(folder / shard_file(digest), MAX_SHARD_BYTES, f"shard {number}")
+            if hashlib.sha256(content).hexdigest() != digest:
+                raise DirectoryError(f"shard {number}: is not the one whose hash the manifest holds")
+            shards.append(Shard.read(content, number, len(manifest.shards), manifest.iss))
+        return assembled(manifest, hashlib.sha256(claims).hexdigest(), shards, now, minimum_sequence)
 
     def entry(self, organization: str) -> Entry | None:
-        """The entry with this directory URL, suspended ones included."""
-        return self._by_organization.get(organization)
+        """The entry with this directory URL, suspended ones included. Microseconds; its own shard only."""
+        found = self._found.get(organization)
+        if found is None:
+            try:
+                number = number_of(organization, len(self._shards))
+            except UnicodeEncodeError:  # half of a surrogate pair: no organization in here has one
+                return None
+            members = self._shards[number].find(organization)
+            if members is None:
+                return None
+            found = self._found[organization] = _entry(members)
+        return found
+
+    def by_id(self, id: str) -> Entry | None:  # noqa: A002 - FHIR's name for it
+        """The entry of `Organization/{id}`."""
+        return self.entry(f"{self.issuer}/Organization/{id}")
+
+    def name(self, organization: str) -> str:
+        """What an organization is called, or its URL where it is unknown."""
+        found = self.entry(organization)
+        return found.name if found else organization
+
+    def __len__(self) -> int:
+        return self._size
+
+    def __bool__(self) -> bool:
+        return True  # an empty directory is one all the same
+
+    @property
+    def entries(self) -> Iterator[Entry]:
+        """All entries, by shard and URL. Each is made anew: for the command line and for tests."""
+        return (_entry(members) for shard in self._shards for members in shard.statements())
+
+    @property
+    def shards(self) -> tuple[str, ...]:
+        """The digests of its shards, in their order."""
+        return tuple(shard.digest for shard in self._shards)
 
     def expired(self, now: datetime) -> bool:
         """Whether the manifest's time is over: then nobody new may be trusted on its word."""
         return now >= self.expires
 
 
-def sign(manifest: Mapping[str, Any], key: ECKey) -> str:
-    """The compact JWS of `manifest`, signed with the private anchor `key`.
+def assembled(
+    manifest: Manifest, digest: str, shards: Sequence[Shard], now: datetime, minimum_sequence: int = 0
+) -> Directory:
+    """The directory of a manifest and its shards, after the rules that concern the whole of it were checked.
 
-    Raises `DirectoryError` where `Directory.read` would refuse what is in it, its size included.
+    Raises DirectoryError.
     """
-    payload = msgspec.json.encode(_checked(dict(manifest)))
-    header = {"alg": ALGORITHM, "typ": TYPE, "kid": key.thumbprint()}
-    signed = jws.serialize_compact(header, payload, key, algorithms=[ALGORITHM])
-    if len(signed.split(".")[1]) > MAX_BYTES:
-        raise DirectoryError(f"the manifest is too long: {MAX_BYTES} bytes in base64url are the limit")
-    return signed
+    _check(manifest, now, minimum_sequence)
+    refuse_repeated(shards)
+    return Directory(manifest, digest, shards)
 
 
 def organization_resource(entry: Entry) -> dict[str, Any]:
@@ -162,67 +232,31 @@ def organization_resource(entry: Entry) -> dict[str, Any]:
     }
 
 
-class _Header(msgspec.Struct, forbid_unknown_fields=True):
-    alg: Literal["ES384"]
-    typ: Literal["waymeet-directory+jwt"]
-    kid: str
-
-
-def _verified(text: bytes, anchors: Sequence[ECKey]) -> Any:
-    """The claims of the JWS in `text` after its signature was found to be an anchor's."""
+def _content(path: Path, longest: int, what: str) -> bytes:
     try:
-        unverified = jws.extract_compact(text)
-        header = msgspec.json.decode(msgspec.json.encode(unverified.headers()), type=_Header)
-    except (JoseError, msgspec.MsgspecError, ValueError, AttributeError, RecursionError):
+        with path.open("rb") as file:
+            text = file.read(longest + 1)
+    except OSError as error:
+        raise DirectoryError(f"{path}: cannot be read ({error.strerror})") from None
+    if len(text) > longest:
+        raise DirectoryError(f"{path}: {what} is longer than {longest} bytes")
+    return text
+
+
+def _check(manifest: Manifest, now: datetime, minimum_sequence: int) -> None:
+    if manifest.exp <= manifest.iat:
+        raise DirectoryError("manifest: exp: must be later than iat")
+    if manifest.iat > (now + CLOCK_SKEW).timestamp():
+        raise DirectoryError("manifest: iat: it was signed in the future; is this node's clock right?")
+    if manifest.sequence < minimum_sequence:
         raise DirectoryError(
-            f"not a compact JWS with alg {ALGORITHM}, typ {TYPE} and kid, or longer than {MAX_BYTES} bytes"
-        ) from None
-    anchor = next((key for key in anchors if key.thumbprint() == header.kid), None)
-    if anchor is None:
-        raise DirectoryError("kid: not signed by an anchor that this node trusts")
-    try:
-        jws.deserialize_compact(text, anchor, algorithms=[ALGORITHM])
-        return msgspec.json.decode(unverified.payload)
-    except (JoseError, ValueError):
-        raise DirectoryError("the signature does not verify, or it does not cover JSON") from None
-
-
-def _checked(manifest: Any) -> dict[str, Any]:
-    """`manifest` if it satisfies the schema and the rules that a schema cannot say."""
-    for error in sorted(_VALIDATOR.iter_errors(manifest), key=lambda found: found.json_path):
-        names_only = error.validator in ("additionalProperties", "required")
-        rule = error.message if names_only else f"does not satisfy {error.validator}"
-        raise DirectoryError(f"{error.json_path}: {rule}")
-    for place, rule in _broken_rules(manifest):
-        raise DirectoryError(f"$.{place}: {rule}")
-    return cast("dict[str, Any]", manifest)
-
-
-def _broken_rules(manifest: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    if manifest["exp"] <= manifest["iat"]:
-        yield "exp", "must be later than iat"
-    seen: set[tuple[str, str]] = set()
-    for position, entry in enumerate(manifest["entries"]):
-        place = f"entries[{position}]"
-        if entry["organization"].rpartition("/")[0] != f"{manifest['iss']}/Organization":
-            yield f"{place}.organization", "must be iss followed by /Organization/ and an id"
-        if entry["contacts"]["primary"] == entry["contacts"]["backup"]:
-            yield f"{place}.contacts", "primary and backup must be two different contacts"
-        if len({key["kid"] for key in entry["jwks"]["keys"]}) < len(entry["jwks"]["keys"]):
-            yield f"{place}.jwks", "each key needs a kid of its own"
-        marks = [("organization", entry["organization"]), ("address", entry["address"])]
-        marks += [("jwks", _thumbprint(key, place)) for key in entry["jwks"]["keys"]]
-        for mark in marks:
-            if mark in seen:
-                yield f"{place}.{mark[0]}", "stands twice in the directory"
-            seen.add(mark)
-
-
-def _thumbprint(jwk: dict[str, Any], place: str) -> str:
-    try:
-        return JWKRegistry.import_key(jwk).thumbprint()
-    except (JoseError, ValueError):
-        raise DirectoryError(f"$.{place}.jwks: holds a key that is no key on its curve") from None
+            f"manifest: sequence: {manifest.sequence} is older than {minimum_sequence}, which was used here"
+        )
+    if len(manifest.shards).bit_count() != 1:
+        raise DirectoryError("manifest: shards: must be 1, 2, 4, 8 ... 1024 many")
+    if isinstance(manifest.suspender, EcKey):
+        for rule in broken_keys(Keys((manifest.suspender,))):
+            raise DirectoryError(f"manifest: suspender: {rule.rpartition(': ')[2]}")
 
 
 def _entry(members: Mapping[str, Any]) -> Entry:
@@ -232,6 +266,8 @@ def _entry(members: Mapping[str, Any]) -> Entry:
             area=service["area"],
             languages=tuple(service["languages"]),
             code=service.get("code"),
+            source=service.get("source"),
+            assured=_date(service.get("assured")),
         )
         for service in members["services"]
     )
@@ -244,88 +280,14 @@ def _entry(members: Mapping[str, Any]) -> Entry:
         services=services,
         contacts=members["contacts"],
         status=members["status"],
+        endpoints=members.get("endpoints", {}),
+        succession=tuple(members.get("succession", ())),
+        wire=tuple(members.get("wire", ())),
+        profiles=tuple(members.get("profiles", ())),
+        name_source=members.get("name_source"),
+        name_assured=_date(members.get("name_assured")),
     )
 
 
-def _object(required: Mapping[str, Any], optional: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    return {
-        "type": "object",
-        "properties": {**required, **(optional or {})},
-        "required": list(required),
-        "additionalProperties": False,
-    }
-
-
-def _text(pattern: str = r"\S", longest: int = 255) -> dict[str, Any]:
-    return {"type": "string", "pattern": pattern, "maxLength": longest}
-
-
-def _list(items: Mapping[str, Any], fewest: int = 0) -> dict[str, Any]:
-    return {"type": "array", "items": items, "minItems": fewest, "uniqueItems": True}
-
-
-# Lower case and without a path: addresses are compared as text, and OAuth's aud is made from them.
-_ORIGIN: Final = r"^https?://([a-z0-9]([a-z0-9.-]*[a-z0-9])?|\[[0-9a-f:]+\])(:[1-9][0-9]{0,4})?\Z"
-_BASE64URL: Final = r"^[A-Za-z0-9_-]+\Z"
-_COUNT: Final = {"type": "integer", "minimum": 1, "maximum": 2**53 - 1}
-_INSTANT: Final = {"type": "integer", "minimum": 1, "maximum": 253_402_300_799}
-_KEY_USE: Final = {"kid": _text(), "use": {"const": "sig"}}
-_EC_KEY: Final = _object(
-    {
-        "kty": {"const": "EC"},
-        "crv": {"const": "P-384"},
-        "x": _text(r"^[A-Za-z0-9_-]{64}\Z"),
-        "y": _text(r"^[A-Za-z0-9_-]{64}\Z"),
-        "alg": {"const": "ES384"},
-        **_KEY_USE,
-    }
-)
-_RSA_KEY: Final = _object(
-    {
-        "kty": {"const": "RSA"},
-        "n": {"type": "string", "pattern": _BASE64URL, "minLength": 342, "maxLength": 1366},
-        "e": _text(_BASE64URL, 8),
-        "alg": {"const": "RS384"},
-        **_KEY_USE,
-    }
-)
-_KEY: Final = {
-    "type": "object",
-    "properties": {"kty": {"enum": ["EC", "RSA"]}},
-    "required": ["kty"],
-    "allOf": [
-        {"if": {"properties": {"kty": {"const": "EC"}}}, "then": _EC_KEY},
-        {"if": {"properties": {"kty": {"const": "RSA"}}}, "then": _RSA_KEY},
-    ],
-}
-_CONTACT: Final = _object({"name": _text(), "telecom": _text(r"^(mailto:[^\s@]+@[^\s@]+|tel:\+?[0-9-]+)\Z")})
-_SERVICE: Final = _object(
-    {
-        "referral_type": _text(r"^[a-z0-9-]+\Z"),
-        "area": _text(),
-        "languages": _list(_text(r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*\Z")),
-    },
-    {"code": _text()},
-)
-_ENTRY: Final = _object(
-    {
-        "organization": _text(r"/Organization/[A-Za-z0-9.-]{1,64}\Z"),
-        "name": _text(),
-        "address": _text(_ORIGIN),
-        "jwks": _object({"keys": _list(_KEY, fewest=1)}),
-        "purposes": _list(_text(r"^[A-Z0-9-]+\Z"), fewest=1),
-        "services": _list(_SERVICE),
-        "contacts": _object({"primary": _CONTACT, "backup": _CONTACT}),
-        "status": {"enum": ["active", "suspended"]},
-    }
-)
-_MANIFEST: Final = _object(
-    {
-        "iss": _text(_ORIGIN),
-        "iat": _INSTANT,
-        "exp": _INSTANT,
-        "sequence": _COUNT,
-        "entries": {"type": "array", "items": _ENTRY},
-    }
-)
-_VALIDATOR: Final = Draft202012Validator(_MANIFEST)
+def _date(text: str | None) -> date | None:
+    return date.fromisoformat(text) if text else None

@@ -1,0 +1,56 @@
+"""The files of a directory in a folder that others read at any moment: shards first, what names them last."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection, Mapping
+from pathlib import Path
+from typing import Final
+
+MANIFEST: Final = "manifest.jws"
+SHARDS: Final = "shards"
+SUSPENSIONS: Final = "suspensions.jws"
+
+
+def shard_file(digest: str) -> str:
+    """Where a shard lies in the folder."""
+    return f"{SHARDS}/{digest}.json"
+
+
+def lay(folder: Path, manifest: str, shards: Mapping[str, bytes], *, keep: Collection[str] = ()) -> None:
+    """Write a directory into `folder`, so that a reader finds the old one or the new one, and never a half.
+
+    shards: their texts by digest; those that lie there already are not written again. keep: digests that are
+    still wanted by readers of the manifest before; every other shard that the new one does not name goes.
+    Raises OSError.
+    """
+    (folder / SHARDS).mkdir(parents=True, exist_ok=True)
+    for digest, text in shards.items():
+        path = folder / shard_file(digest)
+        if not path.exists():
+            replace(path, text)
+    replace(folder / MANIFEST, manifest.encode("ascii"))
+    for path in sorted((folder / SHARDS).glob("*.json")):
+        if path.stem not in shards and path.stem not in keep:
+            path.unlink(missing_ok=True)
+
+
+def replace(path: Path, content: bytes) -> None:
+    """Write `content` to `path` in one step, durably; everybody may read it. Raises OSError."""
+    fresh = path.with_name(f".{path.name}.{os.getpid()}")
+    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        fresh.replace(path)
+    except BaseException:
+        fresh.unlink(missing_ok=True)
+        raise
+    # Without this a power loss can take the new name away though the content was synced.
+    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)

@@ -1,0 +1,68 @@
+"""What the convening body and participants sign: a compact JWS (RFC 7515), ES384, a `typ` of its own each."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+import msgspec
+from joserfc import jws
+from joserfc.errors import JoseError
+from joserfc.jwk import ECKey
+
+from gateway.directory_form import DirectoryError
+from gateway.keys import ALGORITHM
+
+# joserfc's limit for a payload in base64url; a manifest of 1,024 shards needs three quarters of it.
+MAX_PAYLOAD: Final = jws.default_registry.max_payload_length
+
+
+class _Header(msgspec.Struct, forbid_unknown_fields=True):
+    alg: str
+    typ: str
+    kid: str
+
+
+def signed(payload: bytes, typ: str, key: ECKey, where: str) -> str:
+    """The compact JWS of `payload` under the private `key`. Raises DirectoryError where it is too long."""
+    text = jws.serialize_compact(
+        {"alg": ALGORITHM, "typ": typ, "kid": key.thumbprint()}, payload, key, algorithms=[ALGORITHM]
+    )
+    if len(text.split(".")[1]) > MAX_PAYLOAD:
+        raise DirectoryError(f"{where}: is too long: {MAX_PAYLOAD} bytes in base64url are the limit")
+    return text
+
+
+def verified(text: bytes, typ: str, keys: Sequence[ECKey], where: str, whose: str) -> bytes:
+    """The payload of the JWS in `text`, after one of `keys` was found to have signed it.
+
+    where: begins the message. whose: what these keys are, in words. Raises DirectoryError.
+    """
+    unverified, header = _opened(text, typ, where)
+    key = next((one for one in keys if one.thumbprint() == header.kid), None)
+    if key is None:
+        raise DirectoryError(f"{where}: kid: is not signed by {whose}")
+    try:
+        jws.deserialize_compact(text, key, algorithms=[ALGORITHM])
+    except (JoseError, ValueError, TypeError):
+        raise DirectoryError(f"{where}: the signature does not verify") from None
+    return unverified
+
+
+def unverified(text: bytes, typ: str, where: str) -> bytes:
+    """The payload of a JWS whose key is named in it, to be verified next. Raises DirectoryError."""
+    return _opened(text, typ, where)[0]
+
+
+def _opened(text: bytes, typ: str, where: str) -> tuple[bytes, _Header]:
+    try:
+        found: Any = jws.extract_compact(text)
+        header = msgspec.json.decode(msgspec.json.encode(found.headers()), type=_Header)
+    except (JoseError, msgspec.MsgspecError, ValueError, TypeError, AttributeError, RecursionError):
+        header = None
+    if header is None or header.alg != ALGORITHM or header.typ != typ:
+        raise DirectoryError(
+            f"{where}: is not a compact JWS with alg {ALGORITHM}, typ {typ} and kid, or longer than "
+            f"{MAX_PAYLOAD} bytes"
+        )
+    return found.payload, header
