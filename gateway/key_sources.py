@@ -139,7 +139,7 @@ class KeySources:
         what was fetched is no longer fresh, and at most every 10 seconds for a `kid` that is not known.
         Raises KeysUnavailable.
         """
-        found = read_set(source.inline).named(kid, kty)
+        found = _inline(source).named(kid, kty)
         if found or source.url is None:
             return found
         if not fetchable(source.url, self._networks):
@@ -270,6 +270,14 @@ def fetchable(url: str, networks: Sequence[Network] = ()) -> bool:
         return False
     near = address.is_loopback or any(address in network for network in networks)
     return parts.scheme == "http" and near
+
+
+def _inline(source: KeySource) -> KeySet:
+    try:
+        return read_set(source.inline)
+    except KeySetError as fault:
+        log.error("the key set that is registered for a client %s; none of it is used", fault)
+        return KeySet()
 
 
 def _read(

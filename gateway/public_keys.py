@@ -13,7 +13,8 @@ from typing import Any, Final
 
 import msgspec
 from joserfc.errors import JoseError
-from joserfc.jwk import JWKRegistry, RSAKey
+from joserfc.jwk import JWKRegistry
+from joserfc.util import urlsafe_b64decode
 
 ALGORITHM: Final = {"EC": "ES384", "RSA": "RS384"}
 MAX_KEYS: Final = 64
@@ -85,7 +86,7 @@ def fault(jwk: Mapping[str, Any]) -> str:
     kind = jwk.get("kty")
     if any(name in jwk for name in PRIVATE):
         return "a key holds private members"
-    if kind not in ALGORITHM:
+    if not isinstance(kind, str) or kind not in ALGORITHM:
         return "a key is neither EC nor RSA"
     if kind == "EC" and jwk.get("crv") != "P-384":
         return "an EC key is not on P-384"
@@ -109,12 +110,12 @@ def registration_fault(jwk: Mapping[str, Any]) -> str:
     if not _kid(jwk):
         return "a key has no kid"
     try:
+        if jwk["kty"] == "RSA" and _bits(jwk["n"]) < _MIN_RSA_BITS:
+            return f"an RSA key has fewer than {_MIN_RSA_BITS} bits"
         key = JWKRegistry.import_key(_public(jwk))
         key.public_key  # noqa: B018 - joserfc looks at the numbers only now
     except (JoseError, ValueError):
         return "a key's numbers are not those of a public key"
-    if isinstance(key, RSAKey) and key.public_key.key_size < _MIN_RSA_BITS:
-        return f"an RSA key has fewer than {_MIN_RSA_BITS} bits"
     return ""
 
 
@@ -134,6 +135,10 @@ def _set(keys: list[dict[str, Any]]) -> KeySet:
 def _kid(jwk: Mapping[str, Any]) -> str:
     kid = jwk.get("kid")
     return kid if isinstance(kid, str) and len(kid) <= 255 else ""
+
+
+def _bits(number: str) -> int:
+    return int.from_bytes(urlsafe_b64decode(number.encode()), "big").bit_length()
 
 
 def _public(jwk: Mapping[str, Any]) -> dict[str, Any]:
