@@ -1,4 +1,4 @@
-"""The signed directory: one good manifest, and refusals that each change one fact of it."""
+"""The signed directory: one good folder, and refusals that each change one fact of it."""
 
 from __future__ import annotations
 
@@ -6,88 +6,66 @@ import copy
 import hmac
 import json
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
-from joserfc import jws
-from joserfc.jwk import ECKey, RSAKey
+from directory_world import (
+    ANCHOR,
+    ANCHORS,
+    CLINIC,
+    GOOD,
+    ISSUER,
+    NEXT_ANCHOR,
+    NOW,
+    PANTRY,
+    SUSPENDER,
+    claims_of,
+    entry,
+    jws_of,
+    published,
+    read,
+    shard_of,
+    text_of,
+    written,
+)
+from joserfc.jwk import RSAKey
 from joserfc.util import urlsafe_b64encode
 
-from gateway import directory, keys
-from gateway.directory import Directory, DirectoryError, Service
-
-NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
-ANCHOR = keys.generate()
-PANTRY = "https://directory.example.org/Organization/harbor-food-pantry"
-CLINIC = "https://directory.example.org/Organization/mill-street-clinic"
+from gateway import keys
+from gateway.directory import Directory, DirectoryError, Service, organization_resource
+from gateway.directory_form import MANIFEST_TYPE
+from gateway.succession import hand_over
 
 
-def entry(organization: str, address: str) -> dict[str, Any]:
-    return {
-        "organization": organization,
-        "name": organization.rpartition("/")[2].replace("-", " ").title(),
-        "address": address,
-        "jwks": keys.public_jwks(keys.generate()),
-        "purposes": ["COC"],
-        "services": [
-            {"referral_type": "food-insecurity", "area": "Harbor County", "languages": ["en", "es"]}
-        ],
-        "contacts": {
-            "primary": {"name": "Front desk", "telecom": "tel:+1-555-0100"},
-            "backup": {"name": "Duty manager", "telecom": "mailto:duty@example.org"},
-        },
-        "status": "active",
-    }
-
-
-GOOD: dict[str, Any] = {
-    "iss": "https://directory.example.org",
-    "iat": int(NOW.timestamp()) - 3600,
-    "exp": int((NOW + timedelta(days=7)).timestamp()),
-    "sequence": 12,
-    "entries": [entry(PANTRY, "https://pantry.example.org"), entry(CLINIC, "http://127.0.0.1:8101")],
-}
-
-
-def jws_of(claims: Any, key: Any = ANCHOR, **header: Any) -> str:
-    """A JWS as someone else's tool might make it: nothing about its claims is checked."""
-    protected = {"alg": "ES384", "typ": directory.TYPE, "kid": ANCHOR.thumbprint(), **header}
-    payload = claims if isinstance(claims, bytes) else json.dumps(claims).encode()
-    registry = jws.JWSRegistry(algorithms=[protected["alg"]], strict_check_header=False)
-    return jws.serialize_compact(protected, payload, key, registry=registry)
+def changed(change: Callable[[list[dict[str, Any]]], object]) -> list[dict[str, Any]]:
+    entries = copy.deepcopy(list(GOOD))
+    change(entries)
+    return entries
 
 
 def hmac_of(claims: Any) -> str:
     """`claims` under HS256 with the anchor's public key as the secret, the classic confusion."""
-    header = {"alg": "HS256", "typ": directory.TYPE, "kid": ANCHOR.thumbprint()}
+    header = {"alg": "HS256", "typ": MANIFEST_TYPE, "kid": ANCHOR.thumbprint()}
     signed = b".".join(urlsafe_b64encode(json.dumps(part).encode()) for part in (header, claims))
     mac = hmac.digest(ANCHOR.as_pem(private=False), signed, "sha256")
     return b".".join((signed, urlsafe_b64encode(mac))).decode()
 
 
-def read(text: str, tmp_path: Path, minimum_sequence: int = 0) -> Directory:
-    path = tmp_path / "directory.jws"
-    path.write_text(text)
-    public = ECKey.import_key(keys.public_jwk(ANCHOR))
-    return Directory.read(path, [keys.generate(), public], NOW, minimum_sequence)
-
-
-def changed(change: Callable[[dict[str, Any]], object]) -> dict[str, Any]:
-    manifest = copy.deepcopy(GOOD)
-    change(manifest)
-    return manifest
-
-
-def test_a_signed_manifest_is_read_back(tmp_path: Path) -> None:
-    found = read(directory.sign(GOOD, ANCHOR) + "\n", tmp_path, minimum_sequence=12)
-    assert found.sequence == 12
+def test_a_published_directory_is_read_back(tmp_path: Path) -> None:
+    written = published(tmp_path, suspender=keys.public_jwk(SUSPENDER), previous=["a" * 64])
+    found = read(tmp_path, minimum_sequence=12)
+    assert (found.issuer, found.sequence, found.previous) == (ISSUER, 12, ("a" * 64,))
     assert found.issued == NOW - timedelta(hours=1)
-    assert found.expires == NOW + timedelta(days=7)
-    assert [one.organization for one in found.entries] == [PANTRY, CLINIC]
+    assert found.expires == NOW + timedelta(days=7, hours=-1)
+    assert found.suspender == keys.public_jwk(SUSPENDER)
+    assert found.digest == written.digest
+    assert len(found) == 2
+    assert {one.organization for one in found.entries} == {PANTRY, CLINIC}
     pantry = found.entry(PANTRY)
     assert pantry is not None
+    assert pantry == written.entry(PANTRY) == found.by_id("harbor-food-pantry")
     assert pantry.id == "harbor-food-pantry"
     assert (pantry.fhir_base, pantry.token_endpoint, pantry.issuer) == (
         "https://pantry.example.org/fhir",
@@ -97,35 +75,85 @@ def test_a_signed_manifest_is_read_back(tmp_path: Path) -> None:
     assert pantry.purposes == {"COC"}
     assert pantry.services == (Service("food-insecurity", "Harbor County", ("en", "es")),)
     assert pantry.contacts["backup"]["telecom"] == "mailto:duty@example.org"
-    assert found.entry("https://directory.example.org/Organization/unknown") is None
+    assert pantry.thumbprints == {pantry.jwks["keys"][0]["kid"]}
+    assert found.name(PANTRY) == "Harbor Food Pantry"
 
 
-def test_the_same_signed_text_has_the_same_digest_and_another_has_another(tmp_path: Path) -> None:
-    text = directory.sign(GOOD, ANCHOR)
-    assert read(text, tmp_path).digest == read(text + "\n", tmp_path).digest
-    # Even the same facts: what peers compare is the text that was signed.
-    assert read(text, tmp_path).digest != read(directory.sign(GOOD, ANCHOR), tmp_path).digest
+@pytest.mark.parametrize("unknown", [f"{ISSUER}/Organization/other", "", "x" * 10_000, "\ud800", "é"])
+def test_who_is_not_in_it_is_unknown_and_called_by_the_url(unknown: str, tmp_path: Path) -> None:
+    found = published(tmp_path)
+    assert found.entry(unknown) is None
+    assert found.by_id(unknown) is None
+    assert found.name(unknown) == unknown
+
+
+def test_a_directory_of_nobody_is_one(tmp_path: Path) -> None:
+    published(tmp_path, [])
+    found = read(tmp_path)
+    assert (len(found), list(found.entries), bool(found)) == (0, [], True)
+    assert found.entry(PANTRY) is None
+
+
+def test_a_partner_with_another_software_says_where_it_answers(tmp_path: Path) -> None:
+    ends = {
+        "fhir": "https://ehr.example.org/R4",
+        "token": "https://sso.example.org/a/token",
+        "issuer": "https://sso.example.org/a",
+    }
+    added = {"endpoints": ends, "wire": ["rest-hook/1"], "profiles": ["sdoh-clinicalcare/3.0.0"]}
+    published(tmp_path, changed(lambda e: e[0].update(added)))
+    pantry = read(tmp_path).entry(PANTRY)
+    assert pantry is not None
+    assert (pantry.fhir_base, pantry.token_endpoint, pantry.issuer) == tuple(ends.values())
+    assert (pantry.wire, pantry.profiles) == (("rest-hook/1",), ("sdoh-clinicalcare/3.0.0",))
+
+
+def test_it_says_who_else_vouches_for_a_description(tmp_path: Path) -> None:
+    vouched = {"source": "2-1-1 Harbor County", "assured": "2026-11-01"}
+    published(tmp_path, changed(lambda e: e[0]["services"][0].update(vouched)))
+    pantry = read(tmp_path).entry(PANTRY)
+    assert pantry is not None
+    assert pantry.services[0].source == "2-1-1 Harbor County"
+    assert pantry.services[0].assured == date(2026, 11, 1)
+
+
+def test_peers_compare_what_was_signed(tmp_path: Path) -> None:
+    first = published(tmp_path / "a")
+    assert read(tmp_path / "a").digest == first.digest
+    # The same claims are the same directory, whichever anchor signs them and however its signature falls.
+    assert published(tmp_path / "b", anchor=NEXT_ANCHOR).digest == first.digest
+    assert published(tmp_path / "c", list(reversed(GOOD))).digest == first.digest
+    assert published(tmp_path / "d", GOOD[:1]).digest != first.digest
+
+
+def test_either_pinned_anchor_may_sign_and_no_other(tmp_path: Path) -> None:
+    published(tmp_path, anchor=NEXT_ANCHOR)
+    assert read(tmp_path).sequence == 12
+    with pytest.raises(DirectoryError, match="not signed by an anchor"):
+        Directory.read(tmp_path, ANCHORS[:1], NOW)
+    with pytest.raises(DirectoryError, match="not signed by an anchor"):
+        Directory.read(tmp_path, [], NOW)
 
 
 def test_an_expired_directory_is_read_and_says_so(tmp_path: Path) -> None:
-    manifest = changed(lambda m: m.update(exp=int(NOW.timestamp())))
-    found = read(directory.sign(manifest, ANCHOR), tmp_path)
+    published(tmp_path, now=NOW - timedelta(days=7))
+    found = read(tmp_path)
     assert found.expired(NOW)
     assert not found.expired(NOW - timedelta(seconds=1))
 
 
 def test_a_suspended_entry_is_found_and_shown_as_inactive(tmp_path: Path) -> None:
-    manifest = changed(lambda m: m["entries"][0].update(status="suspended"))
-    pantry = read(directory.sign(manifest, ANCHOR), tmp_path).entry(PANTRY)
+    published(tmp_path, changed(_first("status", "suspended")))
+    pantry = read(tmp_path).entry(PANTRY)
     assert pantry is not None
     assert pantry.status == "suspended"
-    assert directory.organization_resource(pantry)["active"] is False
+    assert organization_resource(pantry)["active"] is False
 
 
 def test_the_organization_that_is_served_holds_a_name_and_nothing_that_leads_on(tmp_path: Path) -> None:
-    pantry = read(directory.sign(GOOD, ANCHOR), tmp_path).entry(PANTRY)
+    pantry = published(tmp_path).entry(PANTRY)
     assert pantry is not None
-    assert directory.organization_resource(pantry) == {
+    assert organization_resource(pantry) == {
         "resourceType": "Organization",
         "id": "harbor-food-pantry",
         "active": True,
@@ -133,41 +161,73 @@ def test_the_organization_that_is_served_holds_a_name_and_nothing_that_leads_on(
     }
 
 
+RSA = RSAKey.generate_key(2048).as_dict(private=False, kid="rsa-1", alg="RS384", use="sig")
+
+
 def test_an_rsa_key_is_a_key_too(tmp_path: Path) -> None:
-    rsa = RSAKey.generate_key(2048).as_dict(private=False, kid="rsa-1", alg="RS384", use="sig")
-    manifest = changed(lambda m: m["entries"][0]["jwks"]["keys"].append(rsa))
-    pantry = read(directory.sign(manifest, ANCHOR), tmp_path).entry(PANTRY)
+    published(tmp_path, changed(lambda e: e[0]["jwks"]["keys"].append(RSA)))
+    pantry = read(tmp_path).entry(PANTRY)
     assert pantry is not None
-    assert len(pantry.jwks["keys"]) == 2
+    assert len(pantry.thumbprints) == 2
+    assert RSAKey.import_key({name: RSA[name] for name in ("kty", "n", "e")}).thumbprint() in (
+        pantry.thumbprints
+    )
 
 
-def _first(name: str, value: Any) -> Callable[[dict[str, Any]], object]:
-    return lambda m: m["entries"][0].update({name: value})
+def _first(name: str, value: Any) -> Callable[[list[dict[str, Any]]], object]:
+    return lambda entries: entries[0].update({name: value})
 
 
-def _key(name: str, value: Any) -> Callable[[dict[str, Any]], object]:
-    return lambda m: m["entries"][0]["jwks"]["keys"][0].update({name: value})
+def _key(name: str, value: Any) -> Callable[[list[dict[str, Any]]], object]:
+    return lambda entries: entries[0]["jwks"]["keys"][0].update({name: value})
 
 
-def _second_takes(name: str) -> Callable[[dict[str, Any]], object]:
-    return lambda m: m["entries"][1].update({name: m["entries"][0][name]})
+def _rsa(**members: Any) -> Callable[[list[dict[str, Any]]], object]:
+    return lambda entries: entries[0]["jwks"]["keys"].append(RSA | members)
+
+
+def _service(**members: Any) -> Callable[[list[dict[str, Any]]], object]:
+    return lambda entries: entries[0]["services"][0].update(members)
+
+
+def _second_takes(name: str) -> Callable[[list[dict[str, Any]]], object]:
+    return lambda entries: entries[1].update({name: entries[0][name]})
+
+
+def _second_answers_at(url: str) -> Callable[[list[dict[str, Any]]], object]:
+    return lambda entries: entries[1].update(endpoints={"fhir": url})
+
+
+def _second_had_the_key_of_the_first(entries: list[dict[str, Any]]) -> None:
+    change = hand_over(CLINIC, entries[0]["jwks"], keys.generate(), NOW)
+    entries[1]["succession"] = [change, hand_over(CLINIC, entries[1]["jwks"], keys.generate(), NOW)]
 
 
 @pytest.mark.parametrize(
     ("change", "rule"),
     [
-        pytest.param(lambda m: m.update(extra=1), "'extra' was unexpected", id="unknown member"),
-        pytest.param(lambda m: m.pop("sequence"), "'sequence' is a required", id="missing member"),
-        pytest.param(_first("kind", "shelter"), "'kind' was unexpected", id="a kind of agency"),
-        pytest.param(_first("partOf", CLINIC), "'partOf' was unexpected", id="a link between entries"),
-        pytest.param(_first("status", "retired"), "enum", id="unknown status"),
-        pytest.param(_first("purposes", []), "minItems", id="no purpose"),
-        pytest.param(_first("name", " "), "pattern", id="blank name"),
-        pytest.param(_first("address", "https://pantry.example.org/"), "pattern", id="trailing slash"),
-        pytest.param(_first("address", "https://Pantry.example.org"), "pattern", id="upper case"),
-        pytest.param(_first("address", "https://a@pantry.example.org"), "pattern", id="user in the address"),
-        pytest.param(_first("address", "ftp://pantry.example.org"), "pattern", id="other scheme"),
-        pytest.param(_first("address", "https://pantry.example.org\n"), "pattern", id="line end"),
+        pytest.param(_first("kind", "shelter"), "unknown field `kind`", id="a kind of agency"),
+        pytest.param(_first("partOf", CLINIC), "unknown field `partOf`", id="a link between entries"),
+        pytest.param(lambda e: e[0].pop("status"), "required field `status`", id="missing member"),
+        pytest.param(_first("status", "retired"), "status: is none of the values", id="unknown status"),
+        pytest.param(_first("purposes", []), "purposes: .*length >= 1", id="no purpose"),
+        pytest.param(_first("purposes", ["COC", "COC"]), "purposes: .*twice", id="purpose twice"),
+        pytest.param(_first("name", " "), "name: .*regex", id="blank name"),
+        pytest.param(_first("name", "\x1b[2J"), "name: .*regex", id="name that clears the screen"),
+        pytest.param(_first("name", "Harbor \u202e"), "name: .*regex", id="name that turns the line"),
+        pytest.param(_first("name", None), "name: .*got `null`", id="no name"),
+        pytest.param(_first("address", "https://pantry.example.org/"), "address: .*regex", id="slash"),
+        pytest.param(_first("address", "https://Pantry.example.org"), "address: .*regex", id="upper case"),
+        pytest.param(_first("address", "https://a@pantry.example.org"), "address: .*regex", id="user in it"),
+        pytest.param(_first("address", "https://pantry.example.org:443"), "address: .*regex", id="port 443"),
+        pytest.param(_first("address", "http://pantry.example.org:80"), "address: .*regex", id="port 80"),
+        pytest.param(_first("address", "ftp://pantry.example.org"), "address: .*regex", id="other scheme"),
+        pytest.param(_first("address", "https://pantry.example.org\n"), "address: .*regex", id="line end"),
+        pytest.param(_first("endpoints", {}), "endpoints: is empty", id="no endpoint"),
+        pytest.param(_first("endpoints", {"web": ISSUER}), "unknown field `web`", id="other endpoint"),
+        pytest.param(
+            _first("endpoints", {"fhir": "https://pantry.example.org/?a"}), "fhir: .*regex", id="query"
+        ),
         pytest.param(
             _first("organization", "https://elsewhere.example.org/Organization/x"),
             "iss followed",
@@ -175,125 +235,217 @@ def _second_takes(name: str) -> Callable[[dict[str, Any]], object]:
         ),
         pytest.param(
             _first("organization", "https://directory.example.org/Organization/a/Organization/b"),
-            "iss followed",
+            "organization: .*regex",
             id="longer URL",
         ),
-        pytest.param(_first("jwks", {"keys": []}), "minItems", id="no key"),
-        pytest.param(_key("d", "c2VjcmV0"), "'d' was unexpected", id="private member"),
-        pytest.param(_key("crv", "P-256"), "const", id="other curve"),
-        pytest.param(_key("alg", "HS256"), "const", id="other algorithm"),
-        pytest.param(_key("x", "A" * 64), "no key on its curve", id="no point on the curve"),
-        pytest.param(_key("kty", "oct"), "enum", id="symmetric key"),
+        pytest.param(_first("jwks", {"keys": []}), "keys: .*length >= 1", id="no key"),
+        pytest.param(_key("d", "c2VjcmV0"), "unknown field `d`", id="private member"),
+        pytest.param(_key("crv", "P-256"), "crv: is none of the values", id="other curve"),
+        pytest.param(_key("alg", "HS256"), "alg: is none of the values", id="other algorithm"),
+        pytest.param(_key("use", "enc"), "use: is none of the values", id="key for something else"),
+        pytest.param(_key("x", "A" * 64), "no point on P-384", id="no point on the curve"),
+        pytest.param(_key("x", "_" * 64), "no point on P-384", id="coordinate beyond the field"),
+        pytest.param(_key("kid", "key-1"), "thumbprint", id="key by another name"),
+        pytest.param(_key("kty", "oct"), "kty: is none of the values", id="symmetric key"),
+        pytest.param(_rsa(n="AA" + RSA["n"]), "no RSA key", id="RSA key written longer"),
+        pytest.param(_rsa(n="A" * 342), "no RSA key", id="RSA modulus 0"),
+        pytest.param(_rsa(e="AAAA"), "no RSA key", id="RSA exponent 0"),
+        pytest.param(_rsa(n=RSA["n"][:300]), "length >= 342", id="short RSA key"),
         pytest.param(
-            lambda m: m["entries"][0]["jwks"]["keys"].append(
-                m["entries"][0]["jwks"]["keys"][0] | {"x": "A" * 64}
-            ),
+            lambda e: e[0]["jwks"]["keys"].append(RSA | {"kid": e[0]["jwks"]["keys"][0]["kid"]}),
             "kid of its own",
             id="kid twice",
         ),
         pytest.param(_second_takes("organization"), "twice", id="organisation twice"),
-        pytest.param(_second_takes("address"), "twice", id="address twice"),
-        pytest.param(_second_takes("jwks"), "twice", id="key twice"),
+        pytest.param(_second_takes("address"), "address: stands in two entries", id="address twice"),
+        pytest.param(_second_takes("jwks"), "jwks: stands in two entries", id="key twice"),
         pytest.param(
-            lambda m: m["entries"][0]["contacts"].update(backup=m["entries"][0]["contacts"]["primary"]),
+            lambda e: [one["jwks"]["keys"].append(RSA | {"kid": str(n)}) for n, one in enumerate(e)],
+            "jwks: stands in two entries",
+            id="RSA key twice, under two names",
+        ),
+        pytest.param(_second_had_the_key_of_the_first, "jwks: stands in two entries", id="had its key"),
+        pytest.param(
+            _second_answers_at("https://pantry.example.org/fhir"), "stands in two", id="another's FHIR base"
+        ),
+        pytest.param(
+            _second_answers_at("https://pantry.example.org/"), "stands in two", id="another's address"
+        ),
+        pytest.param(_first("succession", ["a.b.c"]), "no key change", id="key change that is none"),
+        pytest.param(
+            lambda e: e[0].update(succession=[hand_over(CLINIC, e[0]["jwks"], keys.generate(), NOW)]),
+            "no key change of this",
+            id="another's key change",
+        ),
+        pytest.param(_service(languages=["en", "en"]), "languages: .*twice", id="language twice"),
+        pytest.param(_service(source="2-1-1"), "go together", id="source without a date"),
+        pytest.param(
+            _service(source="2-1-1", assured="2026-02-30"), "no day of the calendar", id="no such day"
+        ),
+        pytest.param(
+            _service(source=CLINIC, assured="2026-02-03"), "source: .*regex", id="source that leads on"
+        ),
+        pytest.param(_first("name_assured", "2026-11-01"), "goes together", id="date without a source"),
+        pytest.param(
+            lambda e: e[0]["contacts"].update(backup=e[0]["contacts"]["primary"]),
             "two different",
             id="backup is primary",
         ),
         pytest.param(
-            lambda m: m["entries"][0]["contacts"]["primary"].update(telecom="ask at the door"),
-            "pattern",
+            lambda e: e[0]["contacts"]["primary"].update(telecom="ask at the door"),
+            "telecom: .*regex",
             id="telecom that is none",
         ),
-        pytest.param(lambda m: m.update(exp=m["iat"]), "later than iat", id="ends as it begins"),
-        pytest.param(lambda m: m.update(sequence=0), "minimum", id="sequence 0"),
-        pytest.param(lambda m: m.update(sequence=True), "type", id="sequence no number"),
     ],
 )
-def test_a_manifest_with_one_wrong_fact_is_neither_signed_nor_read(
-    change: Callable[[dict[str, Any]], object], rule: str, tmp_path: Path
+def test_an_entry_with_one_wrong_fact_is_neither_published_nor_read(
+    change: Callable[[list[dict[str, Any]]], object], rule: str, tmp_path: Path
 ) -> None:
-    manifest = changed(change)
-    with pytest.raises(DirectoryError, match=rule):
-        directory.sign(manifest, ANCHOR)
+    entries = changed(change)
     with pytest.raises(DirectoryError, match=rule) as refused:
-        read(jws_of(manifest), tmp_path)
+        published(tmp_path / "ours", entries)
+    assert not (tmp_path / "ours").exists()
+    with pytest.raises(DirectoryError, match=rule) as unread:
+        read(written(tmp_path, shard_of(entries)))
+    for said in (str(refused.value), str(unread.value)):
+        for value in ("c2VjcmV0", "retired", "P-256", "HS256", "ask at the door", "Pantry.example"):
+            assert value not in said
+
+
+@pytest.mark.parametrize(
+    ("claims", "rule"),
+    [
+        pytest.param({"extra": 1}, "unknown field `extra`", id="unknown member"),
+        pytest.param({"iss": f"{ISSUER}/"}, "iss: .*regex", id="issuer with a slash"),
+        pytest.param({"iss": "https://other.example.org"}, "iss followed", id="another's entries"),
+        pytest.param({"exp": int(NOW.timestamp()) - 3600}, "later than iat", id="ends as it begins"),
+        pytest.param({"exp": 10**12}, "exp: .*<=", id="ends after all time"),
+        pytest.param({"iat": 1.5}, "iat: Expected `int`", id="half a second"),
+        pytest.param({"iat": int((NOW + timedelta(days=1)).timestamp())}, "in the future", id="future"),
+        pytest.param({"sequence": 0}, "sequence: .*>= 1", id="sequence 0"),
+        pytest.param({"sequence": True}, "sequence: Expected `int`", id="sequence no number"),
+        pytest.param({"sequence": 11}, "11 is older than 12", id="rollback"),
+        pytest.param({"previous": ["A" * 64]}, "previous.*regex", id="digest in upper case"),
+        pytest.param({"previous": ["a" * 64] * 33}, "previous: .*<= 32", id="long history"),
+        pytest.param({"shards": []}, "shards: .*>= 1", id="no shard"),
+        pytest.param({"shards": ["../../etc/passwd"]}, "shards.*regex", id="shard that is a path"),
+        pytest.param({"shards": ["a" * 64] * 3}, "2, 4, 8", id="three shards"),
+        pytest.param({"shards": ["a" * 64] * 1025}, "shards: .*<= 1024", id="too many shards"),
+        pytest.param({"shards": ["a" * 64]}, "cannot be read", id="shard that is not there"),
+        pytest.param({"suspender": None}, "suspender: ", id="suspender null"),
+        pytest.param({"suspender": SUSPENDER.as_dict(private=True)}, "suspender: ", id="private suspender"),
+        pytest.param(
+            {"suspender": keys.public_jwk(SUSPENDER) | {"x": "A" * 64}},
+            "suspender: is no point",
+            id="suspender no key",
+        ),
+    ],
+)
+def test_a_manifest_with_one_wrong_claim_is_not_read(
+    claims: dict[str, Any], rule: str, tmp_path: Path
+) -> None:
+    with pytest.raises(DirectoryError, match=rule):
+        read(written(tmp_path, shard_of(GOOD), **claims), minimum_sequence=12)
+
+
+@pytest.mark.parametrize(
+    ("how", "rule"),
+    [
+        pytest.param({"days": 0}, "later than iat", id="ends as it begins"),
+        pytest.param({"sequence": 0}, "sequence: .*>= 1", id="sequence 0"),
+        pytest.param({"issuer": "https://Directory.example.org"}, "iss", id="issuer in upper case"),
+        pytest.param({"previous": ["a" * 64] * 33}, "previous: .*<= 32", id="long history"),
+        pytest.param({"suspender": {"kty": "oct", "k": "c2VjcmV0"}}, "suspender", id="suspender no key"),
+    ],
+)
+def test_a_manifest_that_no_node_would_read_is_not_signed(
+    how: dict[str, Any], rule: str, tmp_path: Path
+) -> None:
+    with pytest.raises(DirectoryError, match=rule) as refused:
+        published(tmp_path, **how)
     assert "c2VjcmV0" not in str(refused.value)
+    assert not list(tmp_path.iterdir())
+
+
+GOOD_CLAIMS = claims_of(shard_of(GOOD))
 
 
 @pytest.mark.parametrize(
     ("text", "rule"),
     [
         pytest.param(
-            lambda: jws_of(GOOD, alg="none"),
+            lambda: jws_of(GOOD_CLAIMS, alg="none"),
             "alg ES384",
             id="alg none",
             marks=pytest.mark.filterwarnings("ignore::joserfc.errors.SecurityWarning"),
         ),
-        pytest.param(lambda: hmac_of(GOOD), "alg ES384", id="public key as HMAC secret"),
-        pytest.param(lambda: jws_of(GOOD, typ="JWT"), "typ", id="other typ"),
+        pytest.param(lambda: hmac_of(GOOD_CLAIMS), "alg ES384", id="public key as HMAC secret"),
+        pytest.param(lambda: jws_of(GOOD_CLAIMS, typ="JWT"), "typ", id="other typ"),
         pytest.param(
-            lambda: jws_of(GOOD, jwk=keys.public_jwk(ANCHOR)), "not a compact JWS", id="embedded key"
+            lambda: jws_of(GOOD_CLAIMS, jwk=keys.public_jwk(ANCHOR)), "not a compact JWS", id="embedded key"
         ),
-        pytest.param(lambda: jws_of(GOOD, keys.generate()), "does not verify", id="other key, anchor's name"),
-        pytest.param(lambda: jws_of(GOOD, kid="someone"), "not signed by an anchor", id="unknown anchor"),
-        pytest.param(lambda: jws_of(GOOD)[:-4] + "AAAA", "does not verify", id="tampered signature"),
-        pytest.param(lambda: jws_of(b"[[["), "does not cover JSON", id="no JSON"),
-        pytest.param(lambda: jws_of([GOOD]), "type", id="no object"),
-        pytest.param(lambda: json.dumps(GOOD), "not a compact JWS", id="not signed at all"),
+        pytest.param(
+            lambda: jws_of(GOOD_CLAIMS, keys.generate()), "does not verify", id="other key, anchor's name"
+        ),
+        pytest.param(lambda: jws_of(GOOD_CLAIMS, kid="someone"), "not signed by an anchor", id="stranger"),
+        pytest.param(lambda: jws_of(GOOD_CLAIMS)[:-4] + "AAAA", "does not verify", id="tampered signature"),
+        pytest.param(lambda: jws_of(b"[[["), "manifest: ", id="no JSON"),
+        pytest.param(lambda: jws_of([GOOD_CLAIMS]), "Expected `object`", id="no object"),
+        pytest.param(lambda: json.dumps(GOOD_CLAIMS), "not a compact JWS", id="not signed at all"),
         pytest.param(lambda: "WyJhbGciXQ.e30.AAAA", "not a compact JWS", id="header is a list"),
-        pytest.param(lambda: "", "not a compact JWS", id="empty"),
+        pytest.param(lambda: " ", "not a compact JWS", id="empty"),
+        pytest.param(lambda: jws_of(GOOD_CLAIMS) + " " * 300_000, "longer than", id="too long"),
+        pytest.param(
+            lambda: jws_of(json.dumps(GOOD_CLAIMS).encode()), "not canonical JSON", id="members as they come"
+        ),
+        pytest.param(
+            lambda: jws_of(text_of(GOOD_CLAIMS).replace(b'"sequence":12', b'"sequence":99,"sequence":12')),
+            "not canonical JSON",
+            id="a member twice",
+        ),
     ],
 )
 def test_what_no_anchor_signed_as_a_directory_is_refused(
     text: Callable[[], str], rule: str, tmp_path: Path
 ) -> None:
     with pytest.raises(DirectoryError, match=rule):
-        read(text(), tmp_path)
+        read(written(tmp_path, shard_of(GOOD), manifest=text()))
 
 
-def test_a_tampered_entry_is_refused(tmp_path: Path) -> None:
-    header, _payload, signature = directory.sign(GOOD, ANCHOR).split(".")
-    other = jws_of(changed(lambda m: m["entries"][0].update(address="https://evil.example.org"))).split(".")[
-        1
-    ]
+def test_the_good_folder_that_somebody_else_wrote_is_read(tmp_path: Path) -> None:
+    ours = published(tmp_path / "ours", now=NOW - timedelta(hours=1), days=7)
+    theirs = read(written(tmp_path, shard_of(GOOD), exp=int(ours.expires.timestamp())))
+    assert theirs.digest == ours.digest
+
+
+def test_claims_under_the_signature_of_others_are_refused(tmp_path: Path) -> None:
+    published(tmp_path)
+    header, _, signature = (tmp_path / "manifest.jws").read_text().split(".")
+    evil = shard_of(changed(_first("address", "https://evil.example.org")))
+    written(tmp_path, evil, manifest=f"{header}.{jws_of(claims_of(evil)).split('.')[1]}.{signature}")
     with pytest.raises(DirectoryError, match="does not verify"):
-        read(f"{header}.{other}.{signature}", tmp_path)
+        read(tmp_path)
 
 
-def test_an_older_sequence_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(DirectoryError, match="12 is older than 13"):
-        read(directory.sign(GOOD, ANCHOR), tmp_path, minimum_sequence=13)
-
-
-def test_a_directory_from_the_future_is_refused(tmp_path: Path) -> None:
-    tomorrow = int((NOW + timedelta(days=1)).timestamp())
-    with pytest.raises(DirectoryError, match="in the future"):
-        read(directory.sign(changed(lambda m: m.update(iat=tomorrow)), ANCHOR), tmp_path)
-
-
-def test_a_missing_file_is_refused(tmp_path: Path) -> None:
+def test_a_missing_folder_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DirectoryError, match="cannot be read"):
-        Directory.read(tmp_path / "absent.jws", [ANCHOR], NOW)
+        read(tmp_path / "absent")
 
 
-def test_a_manifest_beyond_the_size_limit_is_neither_signed_nor_read(tmp_path: Path) -> None:
-    services = [
-        {"referral_type": "food-insecurity", "area": f"Area {number} " + "x" * 200, "languages": ["en"]}
-        for number in range(400)
-    ]
-    manifest = changed(lambda m: m["entries"][0].update(services=services))
-    with pytest.raises(DirectoryError, match="too long"):
-        directory.sign(manifest, ANCHOR)
-    with pytest.raises(DirectoryError, match="or longer than"):
-        read(jws_of(manifest), tmp_path)
+def test_two_keys_of_one_agency_are_two(tmp_path: Path) -> None:
+    """As while it changes from one to the other."""
+    both = entry(PANTRY, "https://pantry.example.org")
+    both["jwks"] = keys.public_jwks(keys.generate(), keys.generate())
+    published(tmp_path, [both])
+    pantry = read(tmp_path).entry(PANTRY)
+    assert pantry is not None
+    assert len(pantry.thumbprints) == 2
 
 
-def test_a_hundred_participants_fit_into_one_manifest(tmp_path: Path) -> None:
-    entries = [
-        entry(
-            f"https://directory.example.org/Organization/agency-{number}",
-            f"https://agency-{number}.example.org",
-        )
-        for number in range(100)
-    ]
-    assert len(read(directory.sign(GOOD | {"entries": entries}, ANCHOR), tmp_path).entries) == 100
+def test_a_key_change_is_kept_as_it_was_signed(tmp_path: Path) -> None:
+    old, new = keys.generate(), keys.generate()
+    changes = (hand_over(PANTRY, keys.public_jwks(new), old, NOW),)
+    published(tmp_path, [entry(PANTRY, "https://a.example.org", new) | {"succession": list(changes)}])
+    pantry = read(tmp_path).entry(PANTRY)
+    assert pantry is not None
+    assert pantry.succession == changes
