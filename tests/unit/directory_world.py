@@ -57,10 +57,10 @@ GOOD: tuple[dict[str, Any], ...] = (
 )
 
 
-def many(count: int, key: ECKey | None = None) -> list[dict[str, Any]]:
-    """So many entries. With a key all have that one, which no directory takes; it saves making others."""
+def many(count: int) -> list[dict[str, Any]]:
+    """So many entries."""
     return [
-        entry(f"{ISSUER}/Organization/agency-{one}", f"https://agency-{one}.example.org", key)
+        entry(f"{ISSUER}/Organization/agency-{one}", f"https://agency-{one}.example.org")
         for one in range(count)
     ]
 
