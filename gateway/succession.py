@@ -1,11 +1,10 @@
 """A key change that the old key has signed: why a node takes new keys for a partner it already knows.
 
-One statement is a compact JWS (RFC 7515), ES384. Header: `alg`, `typ` `waymeet-key-change+jwt`, and the
-public key that signed, as `jwk` (section 4.1.3) and by its thumbprint (RFC 7638) as `kid`. Claims: `sub` the
-organisation, `keys` the thumbprints of all keys of the next set, `iat`. The signing key may come with the
-statement because it counts only where its thumbprint is in the set before: the first of these is pinned,
-each further one is named by the statement before. Without it nobody who slept through two changes could
-check the second.
+One statement is a compact JWS (RFC 7515), ES384. Header: `alg`, `typ` `waymeet-key-change+jwt`, and `jwk`,
+the public key that signed (section 4.1.3). Claims: `sub` the organisation, `keys` the RFC 7638 thumbprints
+of all keys of the next set, `iat`. The signing key may come with the statement because it counts only where
+its thumbprint is in the set before: the first of these is pinned, each further one is named by the statement
+before. Without it nobody who slept through two changes could check the second.
 """
 
 from __future__ import annotations
@@ -50,7 +49,7 @@ def hand_over(organization: str, new_jwks: Mapping[str, Any], old_key: ECKey, no
     signer = old_key.as_dict(private=False)
     public = {name: signer[name] for name in _PublicKey.__struct_fields__}
     claims = {"sub": organization, "keys": sorted(named), "iat": int(now.timestamp())}
-    header = {"alg": ALGORITHM, "typ": TYPE, "kid": old_key.thumbprint(), "jwk": public}
+    header = {"alg": ALGORITHM, "typ": TYPE, "jwk": public}
     return jws.serialize_compact(header, msgspec.json.encode(claims), old_key, algorithms=[ALGORITHM])
 
 
@@ -76,7 +75,6 @@ class _PublicKey(msgspec.Struct, forbid_unknown_fields=True):
 class _Header(msgspec.Struct, forbid_unknown_fields=True):
     alg: Literal["ES384"]
     typ: Literal["waymeet-key-change+jwt"]
-    kid: str
     jwk: _PublicKey
 
 
@@ -95,7 +93,7 @@ def _next(statement: str, organization: str, reached: frozenset[str]) -> frozens
             msgspec.json.encode(jws.extract_compact(statement.encode()).headers()), type=_Header
         )
         key = ECKey.import_key(msgspec.to_builtins(header.jwk))
-        if key.thumbprint() != header.kid or header.kid not in reached:
+        if key.thumbprint() not in reached:
             return None
         signed = jws.deserialize_compact(statement, key, algorithms=[ALGORITHM])
         claims = msgspec.json.decode(signed.payload, type=_Claims)
