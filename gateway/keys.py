@@ -1,4 +1,4 @@
-"""A node's own signing keys: made, kept on disk and published.
+"""Signing keys: made, kept on disk and published.
 
 Every key is an EC key on P-384, which is what ES384 signs with (RFC 7518 section 3.4). A key's name is
 its RFC 7638 thumbprint, so that two parties who hold the same key call it the same.
@@ -6,8 +6,6 @@ its RFC 7638 thumbprint, so that two parties who hold the same key call it the s
 
 from __future__ import annotations
 
-import os
-import stat
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,18 +14,38 @@ from cryptography.hazmat.primitives.asymmetric.ec import SECP384R1, EllipticCurv
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from joserfc.jwk import ECKey
 
+from gateway.key_files import (
+    FILE_VARIABLE,
+    KeyFileError,
+    KeyFileMissing,
+    KeysError,
+    read_secret,
+    stated_passphrase,
+    write_new,
+)
+
+__all__ = [
+    "ALGORITHM",
+    "CURVE",
+    "KeyFileError",
+    "KeyFileMissing",
+    "KeyLocked",
+    "KeysError",
+    "generate",
+    "load",
+    "public_jwk",
+    "public_jwks",
+    "save",
+    "stated_passphrase",
+]
+
 ALGORITHM: Final = "ES384"
 CURVE: Final = "P-384"
 _PUBLIC_MEMBERS: Final = ("kty", "crv", "x", "y")
-_MAX_FILE: Final = 16_384
 
 
-class KeysError(Exception):
-    """Keys that must not be used; the message names place and rule, never a value."""
-
-
-class KeyFileError(KeysError):
-    """A key file that must not be used; the message names the file and the rule, never its content."""
+class KeyLocked(KeyFileError):  # noqa: N818 - a state that is foreseen: the passphrase is kept elsewhere
+    """A key that is encrypted, and no passphrase is at hand."""
 
 
 def generate() -> ECKey:
@@ -35,46 +53,31 @@ def generate() -> ECKey:
     return ECKey.generate_key(CURVE)
 
 
-def save(path: Path, key: ECKey) -> None:
+def save(path: Path, key: ECKey, passphrase: str | None = None) -> None:
     """Write the private `key` to `path` as PKCS #8 PEM, readable by its owner only, durably.
 
-    The file is created exclusively: an existing key is never overwritten. Raises `FileExistsError`, or
-    `OSError` when it cannot be written; then no half-written file is left.
+    With a `passphrase` it is encrypted (PBES2, AES-256). The file is created exclusively: an existing key is
+    never overwritten. Raises `FileExistsError`, or `OSError` when it cannot be written; then no half-written
+    file is left.
     """
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(key.as_pem(private=True))
-            file.flush()
-            os.fsync(file.fileno())
-    except BaseException:
-        path.unlink(missing_ok=True)
-        raise
-    _sync_directory(path.parent)
+    write_new(path, key.as_pem(private=True, password=passphrase))
 
 
-def load(path: Path) -> ECKey:
+def load(path: Path, passphrase: str | None = None) -> ECKey:
     """The private key in `path`.
 
-    Raises `KeyFileError` when the file is missing, is not a regular file, can be read or written by
-    anyone but its owner, or holds anything but one unencrypted private key on P-384. A symbolic link is
-    followed, as mounted secrets are links; the rules apply to what it points to.
+    passphrase: for a key that is encrypted; without it, that of the file which the environment names.
+    Raises `KeyFileMissing`, `KeyLocked` when it is encrypted and there is no passphrase, or `KeyFileError`
+    when the file is open to others (`key_files.read_secret`) or holds anything but one private key on P-384.
     """
-    try:
-        with path.open("rb") as file:
-            status = os.fstat(file.fileno())
-            content = file.read(_MAX_FILE)
-    except OSError as error:
-        raise KeyFileError(f"{path}: cannot be read ({error.strerror})") from None
-    if not stat.S_ISREG(status.st_mode):
-        raise KeyFileError(f"{path}: is not a regular file")
-    if status.st_mode & 0o077:
-        raise KeyFileError(f"{path}: others than its owner have access; a private key needs mode 0600")
+    content = read_secret(path)
     try:
         key = load_pem_private_key(content, password=None)
-    except (ValueError, TypeError, UnsupportedAlgorithm):
+    except TypeError:  # it is encrypted
+        key = _unlocked(path, content, passphrase or stated_passphrase())
+    except (ValueError, UnsupportedAlgorithm):
         # The library's message may quote the file; ours does not.
-        raise KeyFileError(f"{path}: is not an unencrypted private key in PEM") from None
+        raise KeyFileError(f"{path}: is not a private key in PEM") from None
     if not isinstance(key, EllipticCurvePrivateKey) or not isinstance(key.curve, SECP384R1):
         raise KeyFileError(f"{path}: is not an EC key on {CURVE}")
     return ECKey.import_key(key)
@@ -92,10 +95,13 @@ def public_jwks(*keys: ECKey) -> dict[str, Any]:
     return {"keys": [public_jwk(key) for key in keys]}
 
 
-def _sync_directory(folder: Path) -> None:
-    # Without this a power loss can take the new name away though the content was synced.
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+def _unlocked(path: Path, content: bytes, passphrase: str | None) -> Any:
+    if passphrase is None:
+        raise KeyLocked(
+            f"{path}: is encrypted; its passphrase must be in a file that passphrase_file or "
+            f"{FILE_VARIABLE} names"
+        )
     try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+        return load_pem_private_key(content, password=passphrase.encode())
+    except (ValueError, TypeError, UnsupportedAlgorithm):
+        raise KeyFileError(f"{path}: the passphrase does not open this key") from None

@@ -59,7 +59,7 @@ def accepted(
     directory has as well is left out, so that in both together a `kid` names one key. Raises `KeysError`,
     which names member and rule and repeats no value.
     """
-    claims = _claims(token, federation_jwks)
+    _signer, claims = opened(token, federation_jwks)
     if claims.iss != organization or claims.sub != organization:
         raise KeysError("the signed key set: iss and sub must be the organization whose keys they are")
     if claims.iat > (now + SKEW).timestamp():
@@ -101,8 +101,11 @@ class _Header(msgspec.Struct, forbid_unknown_fields=True):
     kid: str
 
 
-def _claims(token: bytes, federation_jwks: Mapping[str, Any]) -> SignedKeySet:
-    """The claims of `token` after its signature was found to be by one of these keys."""
+def opened(token: bytes, federation_jwks: Mapping[str, Any]) -> tuple[str, SignedKeySet]:
+    """The `kid` of the one of these keys that signed `token`, and its claims, not checked yet.
+
+    Raises `KeysError`.
+    """
     if len(token) > MOST_BYTES:
         raise KeysError(f"the signed key set: longer than {MOST_BYTES} bytes")
     try:
@@ -119,7 +122,7 @@ def _claims(token: bytes, federation_jwks: Mapping[str, Any]) -> SignedKeySet:
         raise KeysError("the signed key set: not signed by a key that the directory has for the organization")
     try:
         jws.deserialize_compact(token, JWKRegistry.import_key(named[0]), algorithms=[said.alg])
-        return msgspec.json.decode(urlsafe_b64decode(payload), type=SignedKeySet)
+        return said.kid, msgspec.json.decode(urlsafe_b64decode(payload), type=SignedKeySet)
     except _MALFORMED:
         raise KeysError(
             "the signed key set: the signature does not verify, or it does not cover iss, sub, iat, exp, keys"

@@ -11,6 +11,8 @@ from joserfc.jwk import ECKey, RSAKey
 
 from gateway import keys
 
+PASSPHRASE = "correct horse battery staple"
+
 
 @pytest.fixture
 def saved(tmp_path: Path) -> Path:
@@ -94,10 +96,10 @@ def test_a_device_is_no_key_file() -> None:
         (ECKey.generate_key("P-256").as_pem(private=True), "EC key on P-384"),
         (ECKey.generate_key("P-521").as_pem(private=True), "EC key on P-384"),
         (RSAKey.generate_key(2048).as_pem(private=True), "EC key on P-384"),
-        (ECKey.generate_key("P-384").as_pem(private=False), "unencrypted private key"),
-        (ECKey.generate_key("P-384").as_pem(private=True, password="secret"), "unencrypted private key"),
-        (b"", "unencrypted private key"),
-        (b"-----BEGIN PRIVATE KEY-----\nc2VjcmV0\n-----END PRIVATE KEY-----\n", "unencrypted private key"),
+        (ECKey.generate_key("P-384").as_pem(private=False), "not a private key"),
+        (ECKey.generate_key("P-384").as_pem(private=True, password=PASSPHRASE), "is encrypted"),
+        (b"", "not a private key"),
+        (b"-----BEGIN PRIVATE KEY-----\nc2VjcmV0\n-----END PRIVATE KEY-----\n", "not a private key"),
     ],
     ids=["P-256", "P-521", "RSA", "public", "encrypted", "empty", "garbled"],
 )
