@@ -112,7 +112,7 @@ def registration_fault(jwk: Mapping[str, Any]) -> str:
     try:
         if jwk["kty"] == "RSA" and _bits(jwk["n"]) < _MIN_RSA_BITS:
             return f"an RSA key has fewer than {_MIN_RSA_BITS} bits"
-        key = JWKRegistry.import_key(_public(jwk))
+        key = JWKRegistry.import_key(public_members(jwk))
         key.public_key  # noqa: B018 - joserfc looks at the numbers only now
     except (JoseError, ValueError):
         return "a key's numbers are not those of a public key"
@@ -125,7 +125,9 @@ def _set(keys: list[dict[str, Any]]) -> KeySet:
     named = ((_kid(jwk), jwk.get("kty"), jwk) for jwk in keys)
     return KeySet(
         tuple(
-            PublicKey(kid, kty, {}, found) if (found := fault(jwk)) else PublicKey(kid, kty, _public(jwk))
+            PublicKey(kid, kty, {}, found)
+            if (found := fault(jwk))
+            else PublicKey(kid, kty, public_members(jwk))
             for kid, kty, jwk in named
             if kid and isinstance(kty, str)
         )
@@ -141,7 +143,8 @@ def _bits(number: str) -> int:
     return int.from_bytes(urlsafe_b64decode(number.encode()), "big").bit_length()
 
 
-def _public(jwk: Mapping[str, Any]) -> dict[str, Any]:
+def public_members(jwk: Mapping[str, Any]) -> dict[str, Any]:
+    """The public half of a JWK that is fit: what it is, its numbers, and its name where it has one."""
     kind = jwk["kty"]
     curve = {"crv": jwk["crv"]} if kind == "EC" else {}
     numbers = {name: jwk[name] for name in _MEMBERS[kind]}

@@ -167,7 +167,7 @@ def client(document: Document, path: Path) -> LocalClient:
     if data["id"] != path.stem:
         issues.append(document.issue(("id",), "must be the file's name without .json"))
     try:
-        allowed = frozenset(scopes.split(data["scopes"]))
+        allowed = frozenset(scopes.split(data["scopes"]) if data["scopes"] else ())
     except scopes.ScopeError as fault:
         allowed = frozenset()
         issues.append(document.issue(("scopes",), str(fault)))

@@ -1,0 +1,314 @@
+"""`waymeet client`: an operator registers systems, sees them, suspends them; and what is refused."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import stat
+from pathlib import Path
+from typing import Any
+
+import pytest
+from joserfc.jwk import RSAKey
+from pytest import param
+from typer.testing import CliRunner, Result
+
+from gateway import cli_client, keys
+from gateway.cli_client import app
+from gateway.registered import Registered
+
+CONFIG = """
+name: Elm City Hospital
+kinds: [covered-entity]
+contact: {name: Steward, telecom: "mailto:steward@elm.example"}
+identities:
+  - organization: https://directory.example.org/Organization/elm-city-hospital
+    address: https://waymeet.elm.example
+    listen: 127.0.0.1:8460
+    key: keys/elm.pem
+directory: {folder: directory, anchors: [keys/anchor.pub.json]}
+agreements: agreements
+data: data
+node_key: keys/node.key
+systems:
+  hl7v2-referral: {mapping: hl7v2-referral}
+  case-json: {mapping: case-json}
+clients: clients
+"""
+KEY = keys.generate()
+RSA = RSAKey.generate_key(2048)
+RSA_JWK = dict(RSA.as_dict(private=False, kid="epic-1", alg="RS384", use="sig"))
+URL = "https://ehr.example.org/jwks"
+
+
+@pytest.fixture
+def node(tmp_path: Path) -> Path:
+    (tmp_path / "node.yaml").write_text(CONFIG)
+    (tmp_path / "ehr.jwks.json").write_text(json.dumps({"keys": [keys.public_jwk(KEY), RSA_JWK]}))
+    return tmp_path
+
+
+def client(node: Path, *arguments: str | Path) -> Result:
+    config = ("--config", str(node / "node.yaml"))
+    return CliRunner().invoke(app, [*(str(one) for one in arguments), *config])
+
+
+def added(node: Path, *arguments: str | Path, name: str = "ehr") -> dict[str, Any]:
+    """What stands in the registration that came of it."""
+    done = client(node, "add", name, *arguments)
+    assert done.exit_code == 0, done.output
+    found: dict[str, Any] = json.loads((node / "clients" / f"{name}.json").read_text())
+    return found
+
+
+# -- adding ---------------------------------------------------------------------------------------------
+
+
+def test_a_system_gets_what_handing_in_records_takes_and_no_more(node: Path) -> None:
+    assert added(node, "--system", "hl7v2-referral", "--jwks", node / "ehr.jwks.json") == {
+        "id": "ehr",
+        "systems": ["hl7v2-referral"],
+        "scopes": "system/ServiceRequest.c system/Task.u",
+        "addresses": [],
+        "introspects": False,
+        "status": "active",
+        "auth": {"method": "private_key_jwt", "jwks": {"keys": [keys.public_jwk(KEY), RSA_JWK]}},
+    }
+    assert stat.S_IMODE((node / "clients").stat().st_mode) == 0o700
+
+
+@pytest.mark.parametrize(
+    ("options", "changes"),
+    [
+        param(
+            ["--consents"],
+            {"scopes": "system/ServiceRequest.c system/Task.u system/Consent.c"},
+            id="consents",
+        ),
+        param(["--scope", "system/Task.u"], {"scopes": "system/Task.u"}, id="other scopes"),
+        param(
+            ["--scope", "system/Task.u", "--scope", "system/Task.u", "--consents"],
+            {"scopes": "system/Task.u system/Consent.c"},
+            id="other scopes and consents",
+        ),
+        param(
+            ["--address", "10.2.0.0/16", "--address", "2001:db8::7"],
+            {"addresses": ["10.2.0.0/16", "2001:db8::7"]},
+            id="addresses",
+        ),
+        param(["--introspects"], {"introspects": True}, id="asking about tokens"),
+        param(["--name", "The hospital's records"], {"name": "The hospital's records"}, id="a name"),
+        param(["--system", "case-json"], {"systems": ["hl7v2-referral", "case-json"]}, id="a second system"),
+    ],
+)
+def test_what_is_said_is_what_it_gets(node: Path, options: list[str], changes: dict[str, Any]) -> None:
+    base = ("--system", "hl7v2-referral", "--jwks", node / "ehr.jwks.json")
+    assert added(node, *base, *options) == added(node, *base, name="plain") | {"id": "ehr"} | changes
+
+
+def test_who_only_asks_about_tokens_or_hands_in_consents_gets_nothing_else(node: Path) -> None:
+    assert added(node, "--introspects", "--jwks-url", URL)["scopes"] == ""
+    assert added(node, "--consents", "--jwks-url", URL, name="intake")["scopes"] == "system/Consent.c"
+    asks, intake = Registered(node / "clients").all()
+    assert (asks.scopes, asks.systems, asks.introspects) == (frozenset(), frozenset(), True)
+    assert (intake.scopes, intake.systems) == ({"system/Consent.c"}, frozenset())
+
+
+def test_keys_that_it_publishes_itself(node: Path) -> None:
+    auth = added(node, "--system", "hl7v2-referral", "--jwks-url", URL)["auth"]
+    assert auth == {"method": "private_key_jwt", "jwks_url": URL}
+
+
+def test_one_key_alone_is_taken_too_and_nothing_but_its_public_half_is_kept(node: Path) -> None:
+    (node / "one.json").write_text(json.dumps({**RSA_JWK, "x5c": ["MIIB"], "note": "from our vendor"}))
+    auth = added(node, "--system", "hl7v2-referral", "--jwks", node / "one.json")["auth"]
+    assert auth["jwks"] == {"keys": [RSA_JWK]}
+
+
+def test_a_secret_is_shown_once_and_only_its_digest_is_kept(node: Path) -> None:
+    done = client(node, "add", "old", "--system", "case-json", "--secret")
+    shown = re.findall(r"client_secret +(\S+)", done.stdout)
+    assert len(shown) == 1 and len(shown[0]) == 43 and done.output.count(shown[0]) == 1
+    kept = (node / "clients" / "old.json").read_text()
+    assert shown[0] not in kept
+    assert json.loads(kept)["auth"] == {
+        "method": "client_secret",
+        "secret_sha256": hashlib.sha256(shown[0].encode()).hexdigest(),
+    }
+    found = Registered(node / "clients").find("old")
+    assert found is not None and found.secret == hashlib.sha256(shown[0].encode()).digest()
+    for command in ("list", "show"):
+        later = client(node, command, *(["old"] if command == "show" else []))
+        assert later.exit_code == 0 and "secret" in later.output
+        assert shown[0] not in later.output and found.secret.hex() not in later.output
+
+
+def test_two_secrets_are_never_the_same(node: Path) -> None:
+    digests = {
+        added(node, "--system", "case-json", "--secret", name=one)["auth"]["secret_sha256"] for one in "ab"
+    }
+    assert len(digests) == 2
+
+
+def test_a_small_system_is_given_a_key_pair(node: Path) -> None:
+    content = added(node, "--system", "case-json", "--make-key", node / "small.pem")
+    assert content["auth"]["jwks"] == keys.public_jwks(keys.load(node / "small.pem"))
+    assert stat.S_IMODE((node / "small.pem").stat().st_mode) == 0o600
+
+
+def test_the_operator_is_told_what_to_tell_the_system(node: Path) -> None:
+    told = client(node, "add", "ehr", "--system", "hl7v2-referral", "--consents", "--jwks-url", URL).output
+    for fact in (
+        "client_id       ehr",
+        "token endpoint  https://waymeet.elm.example/oauth/token",
+        "scope           system/ServiceRequest.c system/Task.u system/Consent.c",
+        "records         POST https://waymeet.elm.example/records/hl7v2-referral",
+        "consents        POST https://waymeet.elm.example/fhir/Consent",
+    ):
+        assert fact in told
+
+
+REFUSED = [
+    param(["--system", "hl7v2-referral"], "Say one way to prove who it is", id="no proof"),
+    param(["--system", "hl7v2-referral", "--secret", "--jwks-url", URL], "Say one way", id="two proofs"),
+    param(["--jwks-url", URL], "Say what it is for", id="for nothing"),
+    param(["--system", "hl7", "--jwks-url", URL], "there is no hl7 in node.yaml", id="an unknown system"),
+    param(
+        ["--system", "case-json", "--jwks-url", "http://ehr.example.org/jwks"],
+        "https URL",
+        id="keys over http",
+    ),
+    param(
+        ["--system", "case-json", "--jwks-url", URL, "--scope", "user/Task.r"],
+        "a scope must be",
+        id="a wrong scope",
+    ),
+    param(
+        ["--system", "case-json", "--jwks-url", URL, "--address", "10.2.0.1/16"],
+        "network such as",
+        id="no network",
+    ),
+    param(["--system", "case-json", "--jwks", "missing.json"], "cannot be read", id="no file"),
+]
+
+
+@pytest.mark.parametrize(("options", "rule"), REFUSED)
+def test_what_is_refused_registers_nothing(node: Path, options: list[str], rule: str) -> None:
+    done = client(node, "add", "ehr", *options)
+    assert done.exit_code == 2 and rule in done.output
+    assert not (node / "clients" / "ehr.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("content", "rule"),
+    [
+        param(
+            {"keys": [RSA_JWK, KEY.as_dict(private=True, kid="a")]},
+            "keys[1]: a key holds private",
+            id="private",
+        ),
+        param(KEY.as_dict(private=True, kid="a"), "a key holds private", id="one private key"),
+        param({"keys": []}, "a list of 1 to 64 keys", id="none"),
+        param({"keys": RSA_JWK}, "a list of 1 to 64 keys", id="not a list"),
+        param({"keys": ["a"]}, "keys[0]: a key is no object", id="no keys"),
+        param({"keys": [{name: RSA_JWK[name] for name in ("kty", "n", "e")}]}, "no kid", id="without a name"),
+        param({"keys": [RSA_JWK, RSA_JWK]}, "two keys have the same kid", id="twice"),
+        param([], "must be a mapping", id="a list"),
+    ],
+)
+def test_keys_that_are_not_taken(node: Path, content: Any, rule: str) -> None:
+    (node / "theirs.json").write_text(json.dumps(content))
+    done = client(node, "add", "ehr", "--system", "case-json", "--jwks", node / "theirs.json")
+    assert done.exit_code == 2 and rule in done.output
+    assert str(KEY.as_dict(private=True)["d"]) not in done.output
+    assert not (node / "clients").exists()
+
+
+@pytest.mark.parametrize("name", ["../node", "a b", "", "x" * 65])
+def test_what_is_no_id_leads_nowhere(node: Path, name: str) -> None:
+    before = sorted(node.rglob("*"))
+    for command in (
+        ("add", name, "--system", "case-json", "--make-key", node / "small.pem"),
+        ("remove", name),
+    ):
+        assert client(node, *command).exit_code == 2
+    assert sorted(node.rglob("*")) == before
+
+
+def test_nobody_is_registered_over_another(node: Path) -> None:
+    before = added(node, "--system", "case-json", "--jwks-url", URL)
+    done = client(node, "add", "ehr", "--system", "case-json", "--make-key", node / "small.pem")
+    assert done.exit_code == 2 and "registered already" in done.output
+    assert json.loads((node / "clients/ehr.json").read_text()) == before
+    assert not (node / "small.pem").exists()
+
+
+def test_a_key_file_that_is_there_is_not_overwritten(node: Path) -> None:
+    keys.save(node / "small.pem", KEY)
+    done = client(node, "add", "ehr", "--system", "case-json", "--make-key", node / "small.pem")
+    assert done.exit_code == 2 and "File exists" in done.output
+    assert keys.load(node / "small.pem").thumbprint() == KEY.thumbprint()
+    assert not (node / "clients").exists()
+
+
+# -- looking, suspending, removing ----------------------------------------------------------------------
+
+
+def test_the_list_shows_every_system_and_what_it_may(node: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cli_client.out, "width", 120)
+    assert "No system of your own is registered" in client(node, "list").output
+    added(node, "--system", "hl7v2-referral", "--jwks-url", URL, "--address", "10.2.0.0/16")
+    added(node, "--system", "case-json", "--secret", name="old")
+    client(node, "suspend", "old")
+    shown = client(node, "list")
+    assert shown.exit_code == 0
+    assert [line.rstrip().split(maxsplit=2) for line in shown.stdout.splitlines()] == [
+        ["id", "status", "systems         may                      by                       from"],
+        ["ehr", "active", "hl7v2-referral  ServiceRequest.c Task.u  keys at ehr.example.org  10.2.0.0/16"],
+        ["old", "suspended", "case-json       ServiceRequest.c Task.u  secret                   anywhere"],
+    ]
+
+
+def test_a_file_that_is_not_good_is_named_with_its_fault(node: Path) -> None:
+    added(node, "--system", "case-json", "--jwks-url", URL)
+    added(node, "--system", "case-json", "--jwks-url", URL, name="worse")
+    path = node / "clients" / "worse.json"
+    path.write_text(path.read_text().replace('"scopes"', '"scope"'))
+    shown = client(node, "list")
+    assert shown.exit_code == 1
+    assert "Refused: worse.json:" in shown.output and "did you mean 'scopes'?" in shown.output
+    assert "ehr " in shown.output
+    for command in ("show", "suspend", "resume"):
+        assert "worse.json:" in client(node, command, "worse").output
+    assert client(node, "remove", "worse").exit_code == 0
+    assert client(node, "list").exit_code == 0
+
+
+def test_suspending_and_letting_in_again_changes_nothing_else(node: Path) -> None:
+    before = added(node, "--system", "case-json", "--jwks", node / "ehr.jwks.json", "--introspects")
+    clients = Registered(node / "clients")
+    for command, status in (("suspend", "suspended"), ("suspend", "suspended"), ("resume", "active")):
+        assert client(node, command, "ehr").exit_code == 0
+        assert json.loads((node / "clients/ehr.json").read_text()) == before | {"status": status}
+        found = clients.find("ehr")
+        assert found is not None and found.active == (status == "active")
+
+
+def test_who_is_removed_is_not_known_any_more(node: Path) -> None:
+    added(node, "--system", "case-json", "--jwks-url", URL)
+    clients = Registered(node / "clients")
+    assert clients.find("ehr") is not None
+    assert client(node, "remove", "ehr").exit_code == 0
+    assert clients.find("ehr") is None
+    for command in ("show", "suspend", "resume", "remove"):
+        done = client(node, command, "ehr")
+        assert done.exit_code == 2 and "No system is registered by this id" in done.output
+
+
+def test_one_system_in_full(node: Path) -> None:
+    added(node, "--system", "case-json", "--jwks", node / "ehr.jwks.json")
+    shown = client(node, "show", "ehr").output
+    for fact in ("epic-1 (RSA)", f"{KEY.thumbprint()} (EC)", "2 keys", "anywhere", "active"):
+        assert fact in shown
+    assert "introspects" not in shown
