@@ -32,28 +32,72 @@ _PLAIN: Final = r"[^\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]"
 _HOST: Final = r"([a-z0-9]([a-z0-9.-]*[a-z0-9])?|\[[0-9a-f:]+\])"
 _PORT: Final = r"(:[1-9][0-9]{0,4})?"
 _ORIGIN: Final = rf"(https://{_HOST}(?!:443(/|\Z))|http://{_HOST}(?!:80(/|\Z))){_PORT}"
-_KEY_CHANGE: Final = r"^[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\Z"
 
-Text = Annotated[str, Meta(pattern=rf"^(?=.*\S){_PLAIN}+\Z", max_length=255)]
+_WORDS: Final[dict[str, str]] = {}
+"""What is meant by each pattern: what a person is told who does not satisfy it."""
+
+
+def _text(pattern: str, words: str, longest: int = 255) -> Meta:
+    _WORDS[pattern] = words
+    return Meta(pattern=pattern, max_length=longest)
+
+
+Text = Annotated[str, _text(rf"^(?=.*\S){_PLAIN}+\Z", "must be text in one line, without control characters")]
 # Who vouches for something is named in words: a URL would lead from one entry to another.
-Source = Annotated[str, Meta(pattern=rf"^(?=.*\S)(?!.*/){_PLAIN}+\Z", max_length=255)]
-Origin = Annotated[str, Meta(pattern=rf"^{_ORIGIN}\Z", max_length=255)]
-Url = Annotated[str, Meta(pattern=rf"^{_ORIGIN}(/[A-Za-z0-9._~/%-]*)?\Z", max_length=255)]
+Source = Annotated[
+    str, _text(rf"^(?=.*\S)(?!.*/){_PLAIN}+\Z", "must name who vouches in words of one line, not by a URL")
+]
+Origin = Annotated[
+    str,
+    _text(
+        rf"^{_ORIGIN}\Z",
+        "must be an origin like https://node.example.org: lower case, no path, no slash at the end, no "
+        "default port",
+    ),
+]
+Url = Annotated[
+    str,
+    _text(
+        rf"^{_ORIGIN}(/[A-Za-z0-9._~/%-]*)?\Z",
+        "must be a URL like https://ehr.example.org/fhir, origin in lower case, no query, no default port",
+    ),
+]
 OrganizationUrl = Annotated[
-    str, Meta(pattern=rf"^{_ORIGIN}/Organization/[A-Za-z0-9.-]{{1,64}}\Z", max_length=320)
+    str,
+    _text(
+        rf"^{_ORIGIN}/Organization/[A-Za-z0-9.-]{{1,64}}\Z",
+        "must be iss followed by /Organization/ and an id of at most 64 letters, digits, dots and dashes",
+        320,
+    ),
 ]
 Telecom = Annotated[
-    str, Meta(pattern=r"^(mailto:[^\s@\x00-\x1f]+@[^\s@\x00-\x1f]+|tel:\+?[0-9-]+)\Z", max_length=255)
+    str,
+    _text(
+        r"^(mailto:[^\s@\x00-\x1f]+@[^\s@\x00-\x1f]+|tel:\+?[0-9-]+)\Z",
+        "must be like mailto:desk@example.org or tel:+1-555-0100",
+    ),
 ]
 Instant = Annotated[int, Meta(ge=1, le=253_402_300_799)]
 Sequence = Annotated[int, Meta(ge=1, le=2**53 - 1)]
-Digest = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}\Z")]
-_Coordinate = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{64}\Z")]
-_Code = Annotated[str, Meta(pattern=r"^[a-z0-9-]+\Z", max_length=64)]
-_Purpose = Annotated[str, Meta(pattern=r"^[A-Z0-9-]+\Z", max_length=64)]
-_Language = Annotated[str, Meta(pattern=r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*\Z", max_length=64)]
-_Token = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9./:|_#-]*\Z", max_length=255)]
-_Date = Annotated[str, Meta(pattern=r"^20[0-9]{2}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])\Z")]
+Digest = Annotated[str, _text(r"^[0-9a-f]{64}\Z", "must be a SHA-256 in hex, lower case", 64)]
+Day = Annotated[
+    str, _text(r"^20[0-9]{2}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])\Z", "must be a day like 2026-11-20")
+]
+_Coordinate = Annotated[
+    str, _text(r"^[A-Za-z0-9_-]{64}\Z", "must be a coordinate on P-384: 48 bytes in base64url", 64)
+]
+_BASE64URL: Final = r"^[A-Za-z0-9_-]+\Z"
+_Code = Annotated[str, _text(r"^[a-z0-9-]+\Z", "must be a code: lower case, digits, dashes", 64)]
+_Purpose = Annotated[str, _text(r"^[A-Z0-9-]+\Z", "must be a v3-ActReason code such as COC", 64)]
+_Language = Annotated[
+    str, _text(r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*\Z", "must be a BCP 47 language tag such as es", 64)
+]
+_Token = Annotated[
+    str, _text(r"^[A-Za-z0-9][A-Za-z0-9./:|_#-]*\Z", "must be one word: a name or a canonical URL")
+]
+_KeyChange = Annotated[
+    str, _text(r"^[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\Z", "must be a compact JWS", 16_384)
+]
 
 
 class EcKey(Struct, tag_field="kty", tag="EC", forbid_unknown_fields=True, frozen=True, gc=False):
@@ -70,8 +114,8 @@ class EcKey(Struct, tag_field="kty", tag="EC", forbid_unknown_fields=True, froze
 class RsaKey(Struct, tag_field="kty", tag="RSA", forbid_unknown_fields=True, frozen=True, gc=False):
     """A public RSA key of 2048 bits or more (RFC 7518 section 6.3), under a name of its owner's."""
 
-    n: Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]+\Z", min_length=342, max_length=1366)]
-    e: Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]+\Z", max_length=8)]
+    n: Annotated[str, Meta(pattern=_BASE64URL, min_length=342, max_length=1366)]
+    e: Annotated[str, Meta(pattern=_BASE64URL, max_length=8)]
     alg: Literal["RS384"]
     kid: Text
     use: Literal["sig"]
@@ -105,7 +149,7 @@ class Offer(Struct, forbid_unknown_fields=True, frozen=True, gc=False, omit_defa
     languages: Annotated[tuple[_Language, ...], Meta(max_length=64)]
     code: Text | UnsetType = UNSET
     source: Source | UnsetType = UNSET
-    assured: _Date | UnsetType = UNSET
+    assured: Day | UnsetType = UNSET
 
 
 class Endpoints(Struct, forbid_unknown_fields=True, frozen=True, gc=False, omit_defaults=True):
@@ -128,17 +172,11 @@ class Statement(Struct, forbid_unknown_fields=True, frozen=True, gc=False, omit_
     contacts: Contacts
     status: Literal["active", "suspended"]
     endpoints: Endpoints | UnsetType = UNSET
-    succession: (
-        Annotated[
-            tuple[Annotated[str, Meta(pattern=_KEY_CHANGE, max_length=8192)], ...],
-            Meta(min_length=1, max_length=64),
-        ]
-        | UnsetType
-    ) = UNSET
+    succession: Annotated[tuple[_KeyChange, ...], Meta(min_length=1, max_length=64)] | UnsetType = UNSET
     wire: Annotated[tuple[_Token, ...], Meta(min_length=1, max_length=64)] | UnsetType = UNSET
     profiles: Annotated[tuple[_Token, ...], Meta(min_length=1, max_length=64)] | UnsetType = UNSET
     name_source: Source | UnsetType = UNSET
-    name_assured: _Date | UnsetType = UNSET
+    name_assured: Day | UnsetType = UNSET
 
 
 class Manifest(Struct, forbid_unknown_fields=True, frozen=True, omit_defaults=True):
@@ -187,17 +225,28 @@ def converted(members: Any, kind: type[T], where: str) -> T:
         raise DirectoryError(f"{where}: {rule_of(fault)}") from None
 
 
-_VALUE: Final = re.compile(r"^Invalid (?:enum )?value .*?(?= - at |\Z)", re.DOTALL)
-_TIDY: Final = re.compile(r" - at `\$(.*)`\Z", re.DOTALL)
+_PLACE: Final = re.compile(r" - at `\$(.*)`\Z", re.DOTALL)
+_SAID: Final = (
+    (re.compile(r"^Invalid (?:enum )?value .*", re.DOTALL), "is none of the values that are allowed here"),
+    (re.compile(r"^Object contains unknown field `(.*)`", re.DOTALL), r"has the unknown member '\1'"),
+    (re.compile(r"^Object missing required field `(.*)`"), r"needs the member '\1'"),
+    (re.compile(r"^Expected `str` matching regex .*"), "is not written as it must be"),
+    (re.compile(r"^Expected `str` of length <= (\d+)"), r"is longer than \1 characters"),
+    (re.compile(r"^Expected `array` of length >= 1\Z"), "must not be empty"),
+    (re.compile(r"^Expected `array` of length <= (\d+)"), r"has more than \1 items"),
+)
 
 
 def rule_of(fault: Exception) -> str:
-    """What msgspec says, as `member: rule`; where it would repeat a value, ours does not."""
+    """What msgspec says, as `member: rule` in our words; it would repeat values, and ours do not."""
     if isinstance(fault, RecursionError):
         return "is nested too deeply"
-    text = _VALUE.sub("is none of the values that are allowed here", str(fault))
-    place = _TIDY.search(text)
-    if place is None:
-        return text[:500]
-    path, rule = place[1].removeprefix(".")[:200], text[: place.start()][:500]
-    return f"{path}: {rule}" if path else rule
+    text = str(fault)
+    place = _PLACE.search(text)
+    path, rule = (place[1].removeprefix("."), text[: place.start()]) if place else ("", text)
+    for pattern, words in _WORDS.items():
+        if rule == f"Expected `str` matching regex {pattern!r}":
+            rule = words
+    for said, ours in _SAID:
+        rule = said.sub(ours, rule)
+    return f"{path[:200]}: {rule[:500]}" if path else rule[:500]

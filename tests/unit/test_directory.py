@@ -206,27 +206,41 @@ def _second_had_the_key_of_the_first(entries: list[dict[str, Any]]) -> None:
 @pytest.mark.parametrize(
     ("change", "rule"),
     [
-        pytest.param(_first("kind", "shelter"), "unknown field `kind`", id="a kind of agency"),
-        pytest.param(_first("partOf", CLINIC), "unknown field `partOf`", id="a link between entries"),
-        pytest.param(lambda e: e[0].pop("status"), "required field `status`", id="missing member"),
+        pytest.param(_first("kind", "shelter"), "unknown member 'kind'", id="a kind of agency"),
+        pytest.param(_first("partOf", CLINIC), "unknown member 'partOf'", id="a link between entries"),
+        pytest.param(lambda e: e[0].pop("status"), "needs the member 'status'", id="missing member"),
         pytest.param(_first("status", "retired"), "status: is none of the values", id="unknown status"),
-        pytest.param(_first("purposes", []), "purposes: .*length >= 1", id="no purpose"),
+        pytest.param(_first("purposes", []), "purposes: must not be empty", id="no purpose"),
         pytest.param(_first("purposes", ["COC", "COC"]), "purposes: .*twice", id="purpose twice"),
-        pytest.param(_first("name", " "), "name: .*regex", id="blank name"),
-        pytest.param(_first("name", "\x1b[2J"), "name: .*regex", id="name that clears the screen"),
-        pytest.param(_first("name", "Harbor \u202e"), "name: .*regex", id="name that turns the line"),
+        pytest.param(_first("name", " "), "name: must be text", id="blank name"),
+        pytest.param(_first("name", "\x1b[2J"), "name: must be text", id="name that clears the screen"),
+        pytest.param(_first("name", "Harbor \u202e"), "name: must be text", id="name that turns the line"),
         pytest.param(_first("name", None), "name: .*got `null`", id="no name"),
-        pytest.param(_first("address", "https://pantry.example.org/"), "address: .*regex", id="slash"),
-        pytest.param(_first("address", "https://Pantry.example.org"), "address: .*regex", id="upper case"),
-        pytest.param(_first("address", "https://a@pantry.example.org"), "address: .*regex", id="user in it"),
-        pytest.param(_first("address", "https://pantry.example.org:443"), "address: .*regex", id="port 443"),
-        pytest.param(_first("address", "http://pantry.example.org:80"), "address: .*regex", id="port 80"),
-        pytest.param(_first("address", "ftp://pantry.example.org"), "address: .*regex", id="other scheme"),
-        pytest.param(_first("address", "https://pantry.example.org\n"), "address: .*regex", id="line end"),
-        pytest.param(_first("endpoints", {}), "endpoints: is empty", id="no endpoint"),
-        pytest.param(_first("endpoints", {"web": ISSUER}), "unknown field `web`", id="other endpoint"),
         pytest.param(
-            _first("endpoints", {"fhir": "https://pantry.example.org/?a"}), "fhir: .*regex", id="query"
+            _first("address", "https://pantry.example.org/"), "address: must be an origin", id="slash"
+        ),
+        pytest.param(
+            _first("address", "https://Pantry.example.org"), "address: must be an origin", id="upper case"
+        ),
+        pytest.param(
+            _first("address", "https://a@pantry.example.org"), "address: must be an origin", id="user in it"
+        ),
+        pytest.param(
+            _first("address", "https://pantry.example.org:443"), "address: must be an origin", id="port 443"
+        ),
+        pytest.param(
+            _first("address", "http://pantry.example.org:80"), "address: must be an origin", id="port 80"
+        ),
+        pytest.param(
+            _first("address", "ftp://pantry.example.org"), "address: must be an origin", id="other scheme"
+        ),
+        pytest.param(
+            _first("address", "https://pantry.example.org\n"), "address: must be an origin", id="line end"
+        ),
+        pytest.param(_first("endpoints", {}), "endpoints: is empty", id="no endpoint"),
+        pytest.param(_first("endpoints", {"web": ISSUER}), "unknown member 'web'", id="other endpoint"),
+        pytest.param(
+            _first("endpoints", {"fhir": "https://pantry.example.org/?a"}), "fhir: must be a URL", id="query"
         ),
         pytest.param(
             _first("organization", "https://elsewhere.example.org/Organization/x"),
@@ -235,11 +249,11 @@ def _second_had_the_key_of_the_first(entries: list[dict[str, Any]]) -> None:
         ),
         pytest.param(
             _first("organization", "https://directory.example.org/Organization/a/Organization/b"),
-            "organization: .*regex",
+            "organization: must be iss",
             id="longer URL",
         ),
-        pytest.param(_first("jwks", {"keys": []}), "keys: .*length >= 1", id="no key"),
-        pytest.param(_key("d", "c2VjcmV0"), "unknown field `d`", id="private member"),
+        pytest.param(_first("jwks", {"keys": []}), "keys: must not be empty", id="no key"),
+        pytest.param(_key("d", "c2VjcmV0"), "unknown member 'd'", id="private member"),
         pytest.param(_key("crv", "P-256"), "crv: is none of the values", id="other curve"),
         pytest.param(_key("alg", "HS256"), "alg: is none of the values", id="other algorithm"),
         pytest.param(_key("use", "enc"), "use: is none of the values", id="key for something else"),
@@ -283,7 +297,7 @@ def _second_had_the_key_of_the_first(entries: list[dict[str, Any]]) -> None:
             _service(source="2-1-1", assured="2026-02-30"), "no day of the calendar", id="no such day"
         ),
         pytest.param(
-            _service(source=CLINIC, assured="2026-02-03"), "source: .*regex", id="source that leads on"
+            _service(source=CLINIC, assured="2026-02-03"), "not by a URL", id="source that leads on"
         ),
         pytest.param(_first("name_assured", "2026-11-01"), "goes together", id="date without a source"),
         pytest.param(
@@ -293,7 +307,7 @@ def _second_had_the_key_of_the_first(entries: list[dict[str, Any]]) -> None:
         ),
         pytest.param(
             lambda e: e[0]["contacts"]["primary"].update(telecom="ask at the door"),
-            "telecom: .*regex",
+            "telecom: must be like",
             id="telecom that is none",
         ),
     ],
@@ -315,8 +329,8 @@ def test_an_entry_with_one_wrong_fact_is_neither_published_nor_read(
 @pytest.mark.parametrize(
     ("claims", "rule"),
     [
-        pytest.param({"extra": 1}, "unknown field `extra`", id="unknown member"),
-        pytest.param({"iss": f"{ISSUER}/"}, "iss: .*regex", id="issuer with a slash"),
+        pytest.param({"extra": 1}, "unknown member 'extra'", id="unknown member"),
+        pytest.param({"iss": f"{ISSUER}/"}, "iss: must be an origin", id="issuer with a slash"),
         pytest.param({"iss": "https://other.example.org"}, "iss followed", id="another's entries"),
         pytest.param({"exp": int(NOW.timestamp()) - 3600}, "later than iat", id="ends as it begins"),
         pytest.param({"exp": 10**12}, "exp: .*<=", id="ends after all time"),
@@ -325,12 +339,12 @@ def test_an_entry_with_one_wrong_fact_is_neither_published_nor_read(
         pytest.param({"sequence": 0}, "sequence: .*>= 1", id="sequence 0"),
         pytest.param({"sequence": True}, "sequence: Expected `int`", id="sequence no number"),
         pytest.param({"sequence": 11}, "11 is older than 12", id="rollback"),
-        pytest.param({"previous": ["A" * 64]}, "previous.*regex", id="digest in upper case"),
-        pytest.param({"previous": ["a" * 64] * 33}, "previous: .*<= 32", id="long history"),
-        pytest.param({"shards": []}, "shards: .*>= 1", id="no shard"),
-        pytest.param({"shards": ["../../etc/passwd"]}, "shards.*regex", id="shard that is a path"),
+        pytest.param({"previous": ["A" * 64]}, "previous.*SHA-256", id="digest in upper case"),
+        pytest.param({"previous": ["a" * 64] * 33}, "more than 32", id="long history"),
+        pytest.param({"shards": []}, "shards: must not be empty", id="no shard"),
+        pytest.param({"shards": ["../../etc/passwd"]}, "shards.*SHA-256", id="shard that is a path"),
         pytest.param({"shards": ["a" * 64] * 3}, "2, 4, 8", id="three shards"),
-        pytest.param({"shards": ["a" * 64] * 1025}, "shards: .*<= 1024", id="too many shards"),
+        pytest.param({"shards": ["a" * 64] * 1025}, "more than 1024", id="too many shards"),
         pytest.param({"shards": ["a" * 64]}, "cannot be read", id="shard that is not there"),
         pytest.param({"suspender": None}, "suspender: ", id="suspender null"),
         pytest.param({"suspender": SUSPENDER.as_dict(private=True)}, "suspender: ", id="private suspender"),
@@ -354,7 +368,7 @@ def test_a_manifest_with_one_wrong_claim_is_not_read(
         pytest.param({"days": 0}, "later than iat", id="ends as it begins"),
         pytest.param({"sequence": 0}, "sequence: .*>= 1", id="sequence 0"),
         pytest.param({"issuer": "https://Directory.example.org"}, "iss", id="issuer in upper case"),
-        pytest.param({"previous": ["a" * 64] * 33}, "previous: .*<= 32", id="long history"),
+        pytest.param({"previous": ["a" * 64] * 33}, "more than 32", id="long history"),
         pytest.param({"suspender": {"kty": "oct", "k": "c2VjcmV0"}}, "suspender", id="suspender no key"),
     ],
 )
