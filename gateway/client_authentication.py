@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import hmac
 import ipaddress
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from hmac import compare_digest
 from typing import Any, Final, Protocol
 from urllib.parse import unquote_plus
 
@@ -37,7 +37,6 @@ from gateway.assertion import (
     usable_key,
 )
 from gateway.key_sources import KeySource, KeysUnavailable
-from gateway.public_keys import KeySetError
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -164,7 +163,7 @@ class ClientAuthentication:
         held = registered.secret if registered else None
         # Compared in every case, so that the time taken does not tell who is registered.
         shown = hashlib.sha256(secret.encode(errors="replace")).digest()
-        same = hmac.compare_digest(shown, held or _NO_SECRET)
+        same = compare_digest(shown, held or _NO_SECRET)
         if not (registered and held and same) or registered.keys or not registered.admits(source):
             raise invalid_client(_NOBODY)
         self._count(registered)
@@ -191,8 +190,6 @@ class ClientAuthentication:
             found = await self._keys.keys(registered.keys, header.kid, KEY_TYPE[header.alg])
         except KeysUnavailable as fault:
             raise unavailable(503, "The client's keys cannot be had now.", fault.retry_after) from None
-        except KeySetError:
-            raise invalid_client("The registered key is not usable.") from None
         key = usable_key(found)
         await run_in_threadpool(self._prove, registered, assertion, key, header.alg, claims)
         return Proven(registered, narrowed(claims))

@@ -2,14 +2,8 @@
 
 from __future__ import annotations
 
-import hmac
 import json
-import threading
-import warnings
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import urlencode
 
@@ -17,59 +11,34 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from joserfc import jws
-from joserfc.jwk import ECKey, Key, RSAKey
 from joserfc.util import urlsafe_b64encode
-
-from gateway import authenticate, keys
-from gateway.assertion import ASSERTION_TYPE, CLOCK_SKEW_SECONDS, TokenError, read_form
-from gateway.authenticate import Registration, TokenServer
-from gateway.errors import Refused
-
-NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
-T = int(NOW.timestamp())
-ISSUER = "https://clinic.example.org"
-PANTRY = "https://directory.example.org/Organization/harbor-food-pantry"
-NODE_KEY = keys.generate()
-CLIENT_KEY = keys.generate()
-RSA_KEY = RSAKey.generate_key(2048)
-with warnings.catch_warnings(action="ignore"):
-    SHORT_RSA_KEY = RSAKey.generate_key(1024)
-
-
-def rsa_jwk(key: RSAKey, kid: str) -> dict[str, Any]:
-    return dict(key.as_dict(private=False, kid=kid, alg="RS384", use="sig"))
-
-
-REGISTERED = Registration(
-    client_id=PANTRY,
-    jwks={
-        "keys": [keys.public_jwk(CLIENT_KEY), rsa_jwk(RSA_KEY, "rsa-1"), rsa_jwk(SHORT_RSA_KEY, "rsa-short")]
-    },
-    scopes=frozenset({"system/Task.rus", "system/Patient.rs"}),
-    organization=PANTRY,
-    purposes=frozenset({"COC"}),
+from oauth_world import (
+    CLAIMS,
+    CLIENT_KEY,
+    HEADER,
+    ISSUER,
+    JWKS_URL,
+    NODE_KEY,
+    NOW,
+    PANTRY,
+    REGISTERED,
+    RSA_KEY,
+    SHORT_RSA_KEY,
+    Node,
+    T,
+    hmac_signed,
+    refused,
+    request,
+    signed,
+    without,
 )
 
+from gateway import keys
+from gateway.assertion import CLOCK_SKEW_SECONDS, TokenError, read_form, usable_key
+from gateway.key_sources import KeySource
 
-class Node:
-    """A token server with its registrations and what it remembers, both in memory."""
-
-    def __init__(self, issuer: str = ISSUER, key: ECKey = NODE_KEY) -> None:
-        self.clients = {PANTRY: REGISTERED}
-        self.used: set[tuple[str, str]] = set()
-        self.expires: list[int] = []
-        self._lock = threading.Lock()
-        self.server = TokenServer(issuer, key, self.clients.get, self._remember, ["system/Task.rus"])
-
-    def _remember(self, client_id: str, jti: str, expires: int) -> bool:
-        with self._lock:
-            new = (client_id, jti) not in self.used
-            self.used.add((client_id, jti))
-            self.expires.append(expires)
-            return new
-
-    def token(self, **changes: Any) -> str:
-        return str(self.server.token(request(**changes), NOW)["access_token"])
+GOOD_ASSERTION = signed(HEADER, CLAIMS)
+HMAC_ASSERTION = hmac_signed(CLAIMS)
 
 
 @pytest.fixture
@@ -77,70 +46,11 @@ def node() -> Node:
     return Node()
 
 
-HEADER: dict[str, Any] = {"alg": "ES384", "kid": CLIENT_KEY.thumbprint(), "typ": "JWT"}
-CLAIMS: dict[str, Any] = {
-    "iss": PANTRY,
-    "sub": PANTRY,
-    "aud": f"{ISSUER}/oauth/token",
-    "iat": T,
-    "exp": T + 60,
-    "jti": "a-fresh-identifier",
-}
-
-
-def without(claims: dict[str, Any], name: str) -> dict[str, Any]:
-    return {key: value for key, value in claims.items() if key != name}
-
-
-def signed(header: dict[str, Any], claims: Any, key: Key = CLIENT_KEY) -> str:
-    """An assertion as any tool might make it: nothing is checked but that it can be signed."""
-    registry = jws.JWSRegistry(algorithms=[header["alg"]], strict_check_header=False)
-    return jws.serialize_compact(header, json.dumps(claims), key, registry=registry)
-
-
-def hmac_signed(claims: Any) -> str:
-    """`claims` under HS256 with the client's public key as the secret, the classic confusion."""
-    parts = (HEADER | {"alg": "HS256"}, claims)
-    text = b".".join(urlsafe_b64encode(json.dumps(part).encode()) for part in parts)
-    mac = hmac.digest(CLIENT_KEY.as_pem(private=False), text, "sha256")
-    return b".".join((text, urlsafe_b64encode(mac))).decode()
-
-
-GOOD_ASSERTION = signed(HEADER, CLAIMS)
-HMAC_ASSERTION = hmac_signed(CLAIMS)
-
-
-def request(
-    *,
-    claims: Any = CLAIMS,
-    header: dict[str, Any] = HEADER,
-    key: Key = CLIENT_KEY,
-    assertion: str | None = None,
-    scope: str = "system/Task.rus",
-    **changes: str,
-) -> list[tuple[str, str]]:
-    """The fields of a good token request, but for what is stated."""
-    fields = {
-        "grant_type": "client_credentials",
-        "scope": scope,
-        "client_assertion_type": ASSERTION_TYPE,
-        "client_assertion": signed(header, claims, key) if assertion is None else assertion,
-    }
-    return list((fields | changes).items())
-
-
-def refused(node: Node, form: list[tuple[str, str]], error: str, rule: str) -> None:
-    with pytest.raises(TokenError, match=rule) as found:
-        node.server.token(form, NOW)
-    assert (found.value.status, found.value.error) == (400, error)
-    assert found.value.body() == {"error": error, "error_description": found.value.description}
-
-
 # -- what is accepted -----------------------------------------------------------------------------------
 
 
 def test_a_good_request_gets_a_token_for_what_was_asked(node: Node) -> None:
-    answer = node.server.token(request(), NOW)
+    answer = node.ask(request())
     assert {name: value for name, value in answer.items() if name != "access_token"} == {
         "token_type": "bearer",
         "expires_in": 300,
@@ -150,7 +60,7 @@ def test_a_good_request_gets_a_token_for_what_was_asked(node: Node) -> None:
     assert caller.client_id == caller.organization == PANTRY
     assert (caller.scopes, caller.purposes, caller.systems) == (
         frozenset({"system/Task.rus"}),
-        frozenset({"COC"}),
+        frozenset({"TREAT", "COC"}),
         frozenset(),
     )
 
@@ -188,7 +98,7 @@ def test_an_access_token_is_what_rfc_9068_says(node: Node) -> None:
     ],
 )
 def test_what_the_specifications_leave_free_is_accepted(form: dict[str, Any], node: Node) -> None:
-    assert node.server.token(request(**form), NOW)["access_token"]
+    assert node.ask(request(**form))["access_token"]
 
 
 @pytest.mark.parametrize(
@@ -204,7 +114,7 @@ def test_what_the_specifications_leave_free_is_accepted(form: dict[str, Any], no
 def test_a_client_gets_of_what_it_asked_what_it_was_registered_for(
     asked: str, granted: str, node: Node
 ) -> None:
-    answer = node.server.token(request(scope=asked), NOW)
+    answer = node.ask(request(scope=asked))
     assert set(answer["scope"].split()) == set(granted.split())
     caller = node.server.verify(f"Bearer {answer['access_token']}", NOW)
     assert caller.scopes == set(granted.split())
@@ -290,7 +200,10 @@ def test_a_form_keeps_what_was_sent_twice_or_empty() -> None:
         pytest.param({"header": HEADER | {"typ": "at+jwt"}}, "typ must be JWT", id="typ of an access token"),
         pytest.param({"header": HEADER | {"jwk": keys.public_jwk(CLIENT_KEY)}}, "only", id="embedded jwk"),
         pytest.param({"header": HEADER | {"x5c": ["MIIB"]}}, "only", id="embedded x5c"),
-        pytest.param({"header": HEADER | {"jku": "https://evil.example.org/jwks"}}, "only", id="foreign jku"),
+        pytest.param(
+            {"header": HEADER | {"jku": "https://evil.example.org/jwks"}}, "is registered", id="foreign jku"
+        ),
+        pytest.param({"header": HEADER | {"jku": ["x"]}}, "only", id="jku no text"),
         pytest.param({"header": HEADER | {"x5u": "https://evil.example.org/x"}}, "only", id="foreign x5u"),
         pytest.param({"header": HEADER | {"crit": ["cty"], "cty": "x"}}, "only", id="critical header"),
         pytest.param(
@@ -335,49 +248,111 @@ def test_a_changed_payload_does_not_verify(node: Node) -> None:
 
 def test_a_kid_that_is_registered_twice_is_refused(node: Node) -> None:
     jwk = keys.public_jwk(CLIENT_KEY)
-    node.clients[PANTRY] = replace(REGISTERED, jwks={"keys": [jwk, jwk]})
+    node.register(keys=KeySource({"keys": [jwk, jwk]}))
     refused(node, request(), "invalid_client", "exactly one")
 
 
 def test_a_registered_key_that_is_no_key_is_refused(node: Node) -> None:
     jwk = keys.public_jwk(CLIENT_KEY) | {"x": "A" * 64}
-    node.clients[PANTRY] = replace(REGISTERED, jwks={"keys": [jwk]})
+    node.register(keys=KeySource({"keys": [jwk]}))
     refused(node, request(), "invalid_client", "not usable")
 
 
 def test_one_clients_key_does_not_sign_for_another(node: Node) -> None:
     other = "https://directory.example.org/Organization/mill-street-clinic"
     node.clients[other] = replace(
-        REGISTERED, client_id=other, jwks={"keys": [keys.public_jwk(keys.generate())]}
+        REGISTERED, client_id=other, keys=KeySource(keys.public_jwks(keys.generate()))
     )
     refused(node, request(claims=CLAIMS | {"iss": other, "sub": other}), "invalid_client", "exactly one")
 
 
 def test_an_unknown_and_a_suspended_client_are_told_the_same(node: Node) -> None:
-    node.clients[PANTRY] = replace(REGISTERED, active=False)
-    refused(node, request(), "invalid_client", "not known here, or not active")
+    node.register(active=False)
+    refused(node, request(), "invalid_client", "not known here, not active")
     del node.clients[PANTRY]
-    refused(node, request(), "invalid_client", "not known here, or not active")
+    refused(node, request(), "invalid_client", "not known here, not active")
 
 
 def test_a_jti_is_good_once_and_remembered_for_longer_than_it_could_be_used(node: Node) -> None:
-    node.server.token(request(), NOW)
+    node.ask(request())
     refused(node, request(), "invalid_client", "used before")
     # The same assertion is refused as expired from here on, so nothing need be remembered longer.
     assert node.expires[0] > CLAIMS["exp"] + CLOCK_SKEW_SECONDS
 
 
-def test_of_many_who_use_one_jti_at_the_same_time_one_gets_a_token(node: Node) -> None:
-    form = request()
+# -- where the keys are ---------------------------------------------------------------------------------
 
-    def ask(_number: int) -> bool:
-        try:
-            return bool(node.server.token(form, NOW))
-        except TokenError:
-            return False
+BY_URL = KeySource(url=JWKS_URL)
 
-    with ThreadPoolExecutor(16) as pool:
-        assert sum(pool.map(ask, range(64))) == 1
+
+@pytest.fixture
+def published(node: Node) -> Node:
+    """The pantry is registered by the URL of its JWK Set, and publishes it there."""
+    node.register(keys=BY_URL)
+    node.published[JWKS_URL] = keys.public_jwks(CLIENT_KEY)
+    return node
+
+
+def test_a_client_may_register_the_url_of_its_keys(published: Node) -> None:
+    assert published.ask(request())["access_token"]
+    assert published.ask(request(claims=CLAIMS | {"jti": "another"}))["access_token"]
+    assert published.fetched == [JWKS_URL], "kept for as long as Cache-Control says"
+
+
+def test_a_jku_is_accepted_where_it_is_the_registered_url(published: Node) -> None:
+    assert published.ask(request(header=HEADER | {"jku": JWKS_URL}))["access_token"]
+
+
+@pytest.mark.parametrize(
+    "jku",
+    [
+        "https://evil.example.org/jwks.json",
+        JWKS_URL + "/",
+        JWKS_URL + "?",
+        JWKS_URL.upper(),
+        JWKS_URL.replace("https", "http"),
+        "",
+    ],
+)
+def test_any_other_jku_is_refused_and_never_asked(jku: str, published: Node) -> None:
+    published.published["https://evil.example.org/jwks.json"] = keys.public_jwks(CLIENT_KEY)
+    refused(published, request(header=HEADER | {"jku": jku}), "invalid_client", "the URL that is registered")
+    assert published.fetched == []
+
+
+def test_a_jku_of_who_has_registered_its_keys_inline_is_refused(node: Node) -> None:
+    refused(node, request(header=HEADER | {"jku": JWKS_URL}), "invalid_client", "the URL that is registered")
+
+
+def test_a_jku_of_who_publishes_a_signed_set_is_refused(node: Node) -> None:
+    node.register(keys=replace(REGISTERED.keys, url=JWKS_URL, signed_for=PANTRY))
+    refused(node, request(header=HEADER | {"jku": JWKS_URL}), "invalid_client", "the URL that is registered")
+
+
+def test_another_key_than_those_published_is_refused(published: Node) -> None:
+    published.published[JWKS_URL] = keys.public_jwks(keys.generate())
+    refused(published, request(), "invalid_client", "exactly one")
+    published.published.clear()
+
+
+def test_where_the_keys_cannot_be_had_the_client_is_told_to_come_again(published: Node) -> None:
+    published.published.clear()
+    error = refused(published, request(), "temporarily_unavailable", "cannot be had", status=503)
+    assert int(error.headers["Retry-After"]) >= 1
+    assert published.used == set()
+
+
+def test_a_key_set_that_is_none_proves_nothing(node: Node) -> None:
+    node.register(keys=KeySource({"keys": "none"}))
+    refused(node, request(), "invalid_client", "exactly one")
+
+
+def test_a_private_key_proves_nothing_even_if_it_were_registered() -> None:
+    with pytest.raises(TokenError, match="not usable"):
+        usable_key([CLIENT_KEY.as_dict(private=True)])
+
+
+# -- scopes ---------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -408,170 +383,4 @@ def test_no_change_of_any_character_gets_a_token_or_breaks_the_server(
     changed = good[:at] + replacement + good[at + removed :]
     if changed != good:
         with pytest.raises(TokenError):
-            Node().server.token(request(assertion=changed), NOW)
-
-
-# -- the access token -----------------------------------------------------------------------------------
-
-
-def unauthorized(node: Node, authorization: str | None, rule: str, now: datetime = NOW) -> Refused:
-    with pytest.raises(Refused, match=rule) as found:
-        node.server.verify(authorization, now)
-    assert found.value.status == 401
-    assert found.value.headers["WWW-Authenticate"].startswith("Bearer")
-    return found.value
-
-
-@pytest.mark.parametrize("authorization", [None, "", "Basic dXNlcjpwYXNz", "token"])
-def test_who_shows_no_token_is_told_the_scheme_only(authorization: str | None, node: Node) -> None:
-    found = unauthorized(node, authorization, "access token is needed")
-    assert found.headers == {"WWW-Authenticate": "Bearer"}
-
-
-def test_a_token_is_good_until_it_expires_also_when_it_was_seen_before(node: Node) -> None:
-    token = f"Bearer {node.token()}"
-    before, after = NOW + timedelta(seconds=299), NOW + timedelta(seconds=300)
-    node.server.verify(token, before)
-    found = unauthorized(node, token, "expired", after)
-    assert 'error="invalid_token"' in found.headers["WWW-Authenticate"]
-    unauthorized(Node(), token, "expired", after)
-
-
-def test_the_scheme_may_be_written_in_any_case(node: Node) -> None:
-    assert node.server.verify(f"bearer {node.token()}", NOW).client_id == PANTRY
-
-
-def own(claims: dict[str, Any] | None = None, key: ECKey = NODE_KEY, **header: Any) -> str:
-    """A token as this node issues them, but for what is stated."""
-    good = {"iss": ISSUER, "aud": f"{ISSUER}/fhir", "sub": PANTRY, "scope": "system/Task.rus", "exp": T + 300}
-    head = {"alg": "ES384", "typ": "at+jwt", "kid": NODE_KEY.thumbprint()} | header
-    return signed(head, good | (claims or {}), key)
-
-
-def test_a_token_as_this_node_issues_them_is_accepted(node: Node) -> None:
-    assert node.server.verify(f"Bearer {own()}", NOW).client_id == PANTRY
-
-
-@pytest.mark.parametrize(
-    "token",
-    [
-        pytest.param(lambda: own({"iss": "https://other.example.org"}), id="other issuer"),
-        pytest.param(lambda: own({"aud": "https://other.example.org/fhir"}), id="wrong aud"),
-        pytest.param(lambda: own({"aud": [f"{ISSUER}/fhir"]}), id="aud array"),
-        pytest.param(lambda: own({"scope": None}), id="no scope"),
-        pytest.param(lambda: own(key=keys.generate()), id="other key under our kid"),
-        pytest.param(lambda: own(kid="other"), id="other kid"),
-        pytest.param(lambda: own(typ="JWT"), id="typ of an assertion"),
-        pytest.param(lambda: own(jwk=keys.public_jwk(NODE_KEY)), id="embedded key"),
-        pytest.param(lambda: own()[:-4] + "AAAA", id="tampered signature"),
-        pytest.param(lambda: signed(HEADER, CLAIMS), id="a client's assertion"),
-        pytest.param(
-            lambda: Node("https://other.example.org", keys.generate()).token(
-                claims=CLAIMS | {"aud": "https://other.example.org"}
-            ),
-            id="another node's token",
-        ),
-        pytest.param(lambda: "abc", id="no JWT"),
-        pytest.param(lambda: "", id="empty"),
-        pytest.param(lambda: "\u00e9.\u00e9.\u00e9", id="not ASCII"),
-    ],
-)
-def test_a_token_that_this_node_did_not_issue_for_itself_is_refused(
-    token: Callable[[], str], node: Node
-) -> None:
-    shown = token()
-    found = unauthorized(node, f"Bearer {shown}", "not one of this server")
-    assert 'error="invalid_token"' in found.headers["WWW-Authenticate"]
-    assert not shown or shown not in str(found) + json.dumps(found.outcome())
-
-
-def test_an_oversized_token_is_refused_unread(node: Node) -> None:
-    unauthorized(node, "Bearer " + "a" * 9000, "8192 bytes")
-
-
-@pytest.mark.filterwarnings("ignore::joserfc.errors.SecurityWarning")
-def test_an_unsigned_token_is_refused(node: Node) -> None:
-    unauthorized(node, f"Bearer {own(alg='none')}", "not one of this server")
-
-
-def test_a_suspended_client_is_refused_at_its_next_request(node: Node) -> None:
-    token = f"Bearer {node.token()}"
-    node.server.verify(token, NOW)
-    node.clients[PANTRY] = replace(REGISTERED, active=False)
-    unauthorized(node, token, "not active")
-    node.clients[PANTRY] = REGISTERED
-    assert node.server.verify(token, NOW).organization == PANTRY
-
-
-def test_what_is_registered_now_counts_and_not_what_was_when_the_token_was_issued(node: Node) -> None:
-    token = f"Bearer {node.token()}"
-    node.clients[PANTRY] = replace(REGISTERED, purposes=frozenset({"HOPERAT"}), systems=frozenset({"intake"}))
-    caller = node.server.verify(token, NOW)
-    assert (caller.purposes, caller.systems) == ({"HOPERAT"}, {"intake"})
-
-
-def test_a_token_is_verified_once_and_recognised_after_that(
-    node: Node, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    token = f"Bearer {node.token()}"
-    first = node.server.verify(token, NOW)
-
-    def never(*_arguments: object, **_options: object) -> None:
-        raise AssertionError("the signature was verified again")
-
-    monkeypatch.setattr(jws, "deserialize_compact", never)
-    assert node.server.verify(token, NOW) == first
-
-
-def test_the_cache_of_tokens_is_bounded_and_forgetting_costs_only_time(
-    node: Node, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(node.server, "_cache", authenticate._Verified(3))
-    tokens = [f"Bearer {node.token(claims=CLAIMS | {'jti': str(number)})}" for number in range(5)]
-    for _round in range(2):
-        assert {node.server.verify(token, NOW).client_id for token in tokens} == {PANTRY}
-    assert len(node.server._cache._known) == 3
-
-
-def test_expired_tokens_leave_the_cache_first() -> None:
-    cache = authenticate._Verified(2)
-    cache.put("lasting", authenticate._Known(PANTRY, frozenset(), T + 300), T)
-    cache.put("short", authenticate._Known(PANTRY, frozenset(), T + 1), T)
-    cache.put("new", authenticate._Known(PANTRY, frozenset(), T + 300), T + 2)
-    assert cache.get("lasting")
-    assert cache.get("new")
-    assert cache.get("short") is None
-
-
-def test_two_tokens_are_never_the_same(node: Node) -> None:
-    first, second = (node.token(claims=CLAIMS | {"jti": jti}) for jti in ("one", "two"))
-    assert first != second
-    digests = {node.server.verify(f"Bearer {token}", NOW).token_digest for token in (first, second)}
-    assert len(digests) == 2
-
-
-# -- what is published ----------------------------------------------------------------------------------
-
-
-def test_the_configuration_document_says_what_this_server_does(node: Node) -> None:
-    document = node.server.smart_configuration()
-    assert document["token_endpoint"] == f"{ISSUER}/oauth/token"
-    assert document["token_endpoint_auth_signing_alg_values_supported"] == ["ES384", "RS384"]
-    assert set(document["capabilities"]) == {
-        "client-confidential-asymmetric",
-        "permission-v1",
-        "permission-v2",
-    }
-    assert document["code_challenge_methods_supported"] == ["S256"]
-    assert document["scopes_supported"] == ["system/Task.rus"]
-    assert not {"authorization_endpoint", "issuer"} & set(document)
-    # RFC 8414 section 3.2: what has no elements is left out.
-    assert (
-        "scopes_supported" not in TokenServer(ISSUER, NODE_KEY, {}.get, lambda *_: True).smart_configuration()
-    )
-
-
-def test_the_published_keys_are_public(node: Node) -> None:
-    (key,) = node.server.jwks()["keys"]
-    assert key["kid"] == NODE_KEY.thumbprint()
-    assert "d" not in key
+            Node().ask(request(assertion=changed))
