@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import time
 from collections.abc import Mapping
@@ -11,33 +12,42 @@ from uuid import UUID, uuid4
 from fastapi import FastAPI, Request, Response
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
+from starlette.routing import Match
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from gateway import fhir_json
+from gateway import fhir_json, proxies
 from gateway.errors import Refused, not_found, refuse
+from gateway.safe_headers import NO_STORE, OwnHosts, headers_of
 from gateway.sending import FHIR_JSON
 from profiles.outcome import Issue
 
 log = logging.getLogger("waymeet.http")
 
-_SAFE = {
-    "Cache-Control": "no-store",
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
-}
 _ISSUE_CODE = {404: "not-found", 405: "not-supported", 413: "too-long", 415: "not-supported"}
 
 
 class Guard:
-    """ASGI: an id for every request, one log line without data, and a body no longer than the limit.
+    """ASGI: what holds for every request to one identity, whatever its address.
 
-    A body that is too long is refused (413) as soon as that is known: from `Content-Length` before the
-    first byte, otherwise when the limit is passed. `X-Request-Id` is echoed if it is a UUID.
+    Each has an id (`X-Request-Id` is echoed if it is a UUID), one log line without data, and in
+    `state.source` the caller's IP address. Refused before anything of it is read: a body longer than
+    `limit` bytes (413; without `Content-Length` as soon as the limit is passed), a compressed one (415), a
+    request that a stated proxy got over plain HTTP though `address` is https (403), and a name in `Host`
+    that is not this identity's (421). Every answer gets the headers of `gateway.safe_headers`.
     """
 
-    def __init__(self, app: ASGIApp, limit: int) -> None:
+    def __init__(self, app: ASGIApp, limit: int, address: str = "", trusted: proxies.Networks = ()) -> None:
+        """address: the identity's, such as https://node.example.org; without it any `Host` will do.
+
+        trusted: the networks of this node's own proxies, which alone are believed about where a request
+        came from.
+        """
         self._app = app
         self._limit = limit
+        self._trusted = trusted
+        self._secure = address.startswith("https:")
+        self._hosts = OwnHosts(address)
+        self._headers = headers_of(address)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One connection event, as ASGI 3 has it."""
@@ -46,7 +56,8 @@ class Guard:
             return
         headers = dict(scope["headers"])
         request_id = _request_id(headers.get(b"x-request-id", b""))
-        scope.setdefault("state", {})["request_id"] = request_id
+        state = scope.setdefault("state", {})
+        state["request_id"] = request_id
         started = time.perf_counter()
         status = 0
         taken = 0
@@ -63,22 +74,48 @@ class Guard:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                message["headers"] = [*message.get("headers", []), (b"x-request-id", request_id.encode())]
+                said = list(message.get("headers", ()))
+                if not any(name == b"cache-control" for name, _ in said):
+                    said.append(NO_STORE)
+                message["headers"] = [*said, *self._headers, (b"x-request-id", request_id.encode())]
             await send(message)
 
-        length = headers.get(b"content-length", b"0")
-        if not length.isdigit() or int(length) > self._limit:
-            await refusal_response(_too_long(self._limit))(scope, receive, answered)
+        try:
+            state["source"] = self._admit(scope, headers)
+        except Refused as refusal:
+            await refusal_response(refusal)(scope, receive, answered)
         else:
             try:
                 await self._app(scope, counted, answered)
             except ClientDisconnect:
                 log.info("request %s was not finished by its caller", request_id)
+            except asyncio.CancelledError:
+                if not status:
+                    await refusal_response(_stopping())(scope, receive, answered)
+                raise
             except Exception as fault:  # answered by then; the server must not log it with its values
                 log.error("request %s broke: %s at %s", request_id, type(fault).__name__, _place(fault))
         route = getattr(scope.get("route"), "path", "-")
         spent = (time.perf_counter() - started) * 1000
         log.info("%s %s %s %.1f ms %s", scope["method"], route, status, spent, request_id)
+
+    def _admit(self, scope: Scope, headers: Mapping[bytes, bytes]) -> str:
+        """The caller's address. Raises Refused where the head alone shows that this must not go on."""
+        length = headers.get(b"content-length", b"0")
+        if not length.isdigit() or int(length) > self._limit:
+            raise _too_long(self._limit)
+        if headers.get(b"content-encoding", b"identity").lower() != b"identity":
+            raise Refused(
+                415,
+                [Issue("error", "not-supported", "Send the body as it is, not compressed.")],
+                headers={"Accept-Encoding": "identity"},
+            )
+        source = proxies.source_address(scope, self._trusted)
+        if self._secure and proxies.came_in_the_clear(scope, self._trusted):
+            raise refuse(403, "security", "This address takes HTTPS only; what was sent could be read.")
+        if not self._hosts.is_ours(headers.get(b"host"), scope["path"]):
+            raise refuse(421, "not-found", "The name in Host is not this node's.")
+        return source
 
 
 def fhir_response(
@@ -89,7 +126,7 @@ def fhir_response(
         fhir_json.encode(resource),
         status_code=status,
         media_type=FHIR_JSON,
-        headers={**_SAFE, **(headers or {})},
+        headers=headers,
     )
 
 
@@ -99,7 +136,7 @@ def json_response(value: Any, status: int = 200, headers: Mapping[str, str] | No
         fhir_json.encode(value),
         status_code=status,
         media_type="application/json",
-        headers={**_SAFE, **(headers or {})},
+        headers=headers,
     )
 
 
@@ -117,18 +154,14 @@ def answer_errors(app: FastAPI) -> None:
         assert isinstance(refusal, Refused)
         return refusal_response(refusal)
 
-    async def routed(_request: Request, fault: Exception) -> Response:
+    async def routed(request: Request, fault: Exception) -> Response:
         assert isinstance(fault, HTTPException)
         if fault.status_code == 404:
             return refusal_response(not_found())
         code = _ISSUE_CODE.get(fault.status_code, "processing")
-        return refusal_response(
-            Refused(
-                fault.status_code,
-                [Issue("error", code, "This is not how this address is used.")],
-                headers=fault.headers,
-            )
-        )
+        headers = {"Allow": _methods(app, request.scope)} if fault.status_code == 405 else fault.headers
+        issue = Issue("error", code, "This is not how this address is used.")
+        return refusal_response(Refused(fault.status_code, [issue], headers=headers))
 
     async def broken(_request: Request, _fault: Exception) -> Response:
         issue = Issue("fatal", "exception", "This node failed; nothing was disclosed or lost. Try again.")
@@ -142,6 +175,11 @@ def answer_errors(app: FastAPI) -> None:
 def request_id(request: Request) -> str:
     """The id of this attempt."""
     return str(request.state.request_id)
+
+
+def source(request: Request) -> str:
+    """The caller's IP address, behind the node's own proxies; "" when it was gone before it was known."""
+    return str(request.state.source)
 
 
 def require_json(request: Request) -> None:
@@ -174,6 +212,29 @@ def _request_id(given: bytes) -> str:
         return str(UUID(given.decode("ascii")))
     except ValueError:
         return str(uuid4())
+
+
+def _methods(app: FastAPI, scope: Scope) -> str:
+    """Every method that some route takes at this address: the router itself names those of the first."""
+    return ", ".join(
+        sorted(
+            {
+                method
+                for route in app.routes
+                if route.matches(scope)[0] is not Match.NONE
+                for method in getattr(route, "methods", None) or ()
+            }
+        )
+    )
+
+
+def _stopping() -> Refused:
+    issue = Issue(
+        "error",
+        "transient",
+        "This node is being stopped. Try again; a repeated write with its key is done once.",
+    )
+    return Refused(503, [issue], erring="this node", headers={"Retry-After": "5"})
 
 
 def _too_long(limit: int) -> Refused:

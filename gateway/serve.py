@@ -3,36 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import signal
-import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
-import uvicorn
 import uvloop
 
 from gateway.app import create_app
 from gateway.client import PeerClient
+from gateway.http_limits import Patience
+from gateway.keys_of_callers import KeysOfCallers
+from gateway.listening import Server, bind
 from gateway.node import Identity, Node
+from gateway.safe_headers import headers_of
 from gateway.worker import Worker
 from profiles.elements import ProfileError
 from profiles.engine import engine
 
 log = logging.getLogger("waymeet")
-
-KEEP_ALIVE_SECONDS = 15
-MOST_CONNECTIONS = 512
-STOP_SECONDS = 5
-
-
-class _Server(uvicorn.Server):
-    """uvicorn without its own signal handling: several run here, and one handler stops them all."""
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        """Leave the process's signals alone."""
-        yield
 
 
 def run(node: Node, started: Callable[[], None] = lambda: None) -> None:
@@ -57,12 +45,11 @@ def _compile_profiles(node: Node) -> None:
 
 
 async def _run(node: Node, started: Callable[[], None]) -> None:
-    servers = [_server(node, identity) for identity in node.identities.values()]
-    sockets = [_bind(identity) for identity in node.identities.values()]
-    clients = {
-        organization: PeerClient(organization, identity.key)
-        for organization, identity in node.identities.items()
-    }
+    sockets = [bind(identity.host, identity.port) for identity in node.identities.values()]
+    clients = {organization: node.client(identity) for organization, identity in node.identities.items()}
+    servers = [
+        _server(node, identity, clients[organization]) for organization, identity in node.identities.items()
+    ]
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
     for name in (signal.SIGINT, signal.SIGTERM):
@@ -91,33 +78,6 @@ async def _run(node: Node, started: Callable[[], None]) -> None:
         raise RuntimeError("a part of the node ended by itself; see the log")
 
 
-def _server(node: Node, identity: Identity) -> uvicorn.Server:
-    return _Server(
-        uvicorn.Config(
-            create_app(node, identity),
-            http="httptools",
-            lifespan="off",
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            proxy_headers=False,
-            timeout_keep_alive=KEEP_ALIVE_SECONDS,
-            timeout_graceful_shutdown=STOP_SECONDS,
-            limit_concurrency=MOST_CONNECTIONS,
-        )
-    )
-
-
-def _bind(identity: Identity) -> socket.socket:
-    """The listening socket of one identity. Raises OSError when the port is taken."""
-    family = socket.AF_INET6 if ":" in identity.host else socket.AF_INET
-    bound = socket.socket(family, socket.SOCK_STREAM)
-    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        bound.bind((identity.host, identity.port))
-    except OSError as fault:
-        raise OSError(
-            fault.errno, f"cannot listen there: {fault.strerror}", f"{identity.host}:{identity.port}"
-        ) from None
-    bound.listen(1024)
-    return bound
+def _server(node: Node, identity: Identity, client: PeerClient) -> Server:
+    app = create_app(node, identity, KeysOfCallers(node, client))
+    return Server(app, patience=Patience(), headers=headers_of(identity.address))

@@ -213,7 +213,7 @@ def test_50_megabytes_are_refused_before_they_are_sent(network: Network, path: s
     began = time.monotonic()
     with socket.create_connection(("127.0.0.1", network.ports[HOSPITAL])) as connection:
         connection.sendall(
-            f"POST {path} HTTP/1.1\r\nHost: node\r\nContent-Type: text/plain\r\n"
+            f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: text/plain\r\n"
             f"Content-Length: {50 * MB}\r\n\r\n".encode()
         )
         answer = read_answer(connection)
@@ -227,7 +227,7 @@ def test_50_megabytes_without_a_stated_length_are_refused_on_the_way(network: Ne
     before, sent = memory(network, HOSPITAL), 0
     with socket.create_connection(("127.0.0.1", network.ports[HOSPITAL])) as connection:
         connection.sendall(
-            f"POST /records/hl7v2-referral HTTP/1.1\r\nHost: node\r\nAuthorization: Bearer {token}\r\n"
+            f"POST /records/hl7v2-referral HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer {token}\r\n"
             "Content-Type: text/plain\r\nTransfer-Encoding: chunked\r\n\r\n".encode()
         )
         chunk = b"10000\r\n" + b"q" * 65536 + b"\r\n"
@@ -257,7 +257,7 @@ def _readable(connection: socket.socket) -> bool:
 def test_a_length_that_is_no_length(network: Network, length: str) -> None:
     with socket.create_connection(("127.0.0.1", network.ports[HOSPITAL])) as connection:
         connection.sendall(
-            f"POST /oauth/token HTTP/1.1\r\nHost: n\r\nContent-Length: {length}\r\n\r\n".encode()
+            f"POST /oauth/token HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: {length}\r\n\r\n".encode()
         )
         connection.settimeout(5)
         assert re.match(rb"HTTP/1.1 (400|413) ", connection.recv(65536))
