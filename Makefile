@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all properties peers-leap check bench clean
+.PHONY: help demo test test-all properties peers-leap check audit bench clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -31,12 +31,15 @@ check: $(VENV)/.development  ## style, types, layers
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+audit: $(VENV)/.development  ## known holes in the pinned packages (asks a public advisory service)
+	$(BIN)/pip-audit --strict --require-hashes --disable-pip --progress-spinner off -r requirements-dev.txt
+
 bench: $(VENV)/.development  ## what it costs, as ratios to a floor of the same run
 	@for file in bench/*.py; do echo "== $$file"; $(BIN)/python $$file || exit 1; done
 
 clean:  ## remove what the above have made
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
-	rm -rf tests/peers/node_modules tests/peers/hapi/target
+	rm -rf tests/peers/node_modules tests/peers/hapi/target tests/peers/keycloak/target
 
 $(VENV)/bin/python:
 	@echo "Making $(VENV) with $$($(PYTHON) --version)"
@@ -54,8 +57,9 @@ $(VENV)/.development: requirements-dev.txt $(VENV)/.runtime
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt
 	@touch $@
 
-$(VENV)/.peers: tests/peers/package-lock.json tests/peers/hapi/pom.xml | $(VENV)/bin/python
-	@echo "Installing the independent peers (Node packages, Java archives) for the peer tests"
+$(VENV)/.peers: tests/peers/package-lock.json tests/peers/hapi/pom.xml tests/peers/keycloak/pom.xml | $(VENV)/bin/python
+	@echo "Installing the independent peers (Node packages, Java archives, Keycloak) for the peer tests"
 	@cd tests/peers && npm ci --silent --no-audit --no-fund
 	@cd tests/peers/hapi && mvn -q -B -C dependency:copy-dependencies
+	@cd tests/peers && ../../$(BIN)/python -c "import keycloak_server; keycloak_server.install()"
 	@touch $@
