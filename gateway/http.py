@@ -75,9 +75,11 @@ class Guard:
             if message["type"] == "http.response.start":
                 status = message["status"]
                 said = list(message.get("headers", ()))
-                if not any(name == b"cache-control" for name, _ in said):
+                said += self._headers
+                said.append((b"x-request-id", request_id.encode()))
+                if b"cache-control" not in dict(said):
                     said.append(NO_STORE)
-                message["headers"] = [*said, *self._headers, (b"x-request-id", request_id.encode())]
+                message["headers"] = said
             await send(message)
 
         try:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 
 from starlette.types import Scope
@@ -35,7 +36,7 @@ def source_address(scope: Scope, proxies: Networks) -> str:
     near = _connected(scope)
     if near is None:
         return ""
-    if not proxies or not within(near, proxies):
+    if not within(near, proxies):
         return str(near)
     told = [
         _walk(near, hops, proxies)
@@ -52,8 +53,10 @@ def came_in_the_clear(scope: Scope, proxies: Networks) -> bool:
 
     Anything but `https` counts, as does one of several values.
     """
+    if not proxies:
+        return False
     near = _connected(scope)
-    if near is None or not proxies or not within(near, proxies):
+    if near is None or not within(near, proxies):
         return False
     said = [*_hops(scope, b"x-forwarded-proto"), *_forwarded(scope, "proto")[:1]]
     return any(word.lower() != "https" for word in said)
@@ -64,6 +67,7 @@ def within(address: Address, networks: Networks) -> bool:
     return any(address in network for network in networks)
 
 
+@lru_cache(maxsize=1024)
 def parsed(text: str) -> Address | None:
     """An IP address, also with a port or in brackets, as hops are written; None for anything else.
 
