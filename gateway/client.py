@@ -183,7 +183,7 @@ class PeerClient:
             )
         elif connection.asks and not connection.token_endpoint:
             connection = replace(connection, token_endpoint=peer.token_endpoint)
-        base = connection.fhir_base or peer.fhir_base
+        base = (connection.fhir_base or peer.fhir_base).rstrip("/")
         return _Way(peer.organization, connection, _origin(base), self._partners), base
 
     async def _with_token(

@@ -168,7 +168,7 @@ def _lacks_for_secret(connection: Connection) -> str:
     return "secret" if connection.secret is None else ""
 
 
-PROFILES: Final[Mapping[str, Profile]] = {
+PROFILES: Final[dict[str, Profile]] = {
     "smart-backend": Profile(_smart_backend, _lacks_for_smart, exact=True),
     "client-secret": Profile(_client_secret, _lacks_for_secret),
     "none": Profile(None, lambda _connection: ""),

@@ -20,8 +20,8 @@ from authlib.integrations.httpx_client import AsyncOAuth2Client  # type: ignore[
 
 from gateway import scopes
 from gateway.assertion import GRANT_TYPE
-from gateway.connection import PROFILES, Connection, prove
-from gateway.keys import KeyFileError
+from gateway.connection import PROFILES, Connection, Proof, prove
+from gateway.keys import KeysError
 from gateway.transport import PeerFault, PeerRefused, PeerUnavailable, retry_after
 
 _RENEW_EARLY_SECONDS: Final = 30
@@ -103,24 +103,27 @@ async def fetch(http: AsyncOAuth2Client, connection: Connection, scope: str, pur
     Raises PeerRefused, PeerUnavailable or PeerFault, and what `http` raises when nobody answers.
     """
     wanted = connection.scope or scope
+    try:
+        # Not on the event loop: a signature costs half a millisecond, and a secret is read from its file.
+        proof = await asyncio.to_thread(prove, connection, purpose)
+    except KeysError:
+        raise PeerRefused("this node cannot read what it proves itself with at that token endpoint") from None
     asked_at = time.monotonic()
     try:
         answer = await http.fetch_token(
             connection.token_endpoint,
-            auth=http.client_auth(_proof(connection, purpose)),
+            auth=http.client_auth(_with(proof)),
             grant_type=GRANT_TYPE,
             scope=wanted,
         )
     except OAuthError as error:
         raise PeerRefused(f"the token endpoint issues no access token: {_error_code(error)}") from None
-    except KeyFileError:
-        raise PeerRefused("this node cannot read what it proves itself with at that token endpoint") from None
     except (ValueError, TypeError, RecursionError, httpx2.HTTPStatusError):
         raise PeerFault("the token endpoint did not answer with JSON") from None
     return _checked(answer, wanted, asked_at, exact=PROFILES[connection.profile].exact)
 
 
-def _proof(connection: Connection, purpose: str | None) -> Callable[..., tuple[str, Any, str]]:
+def _with(proof: Proof) -> Callable[..., tuple[str, Any, str]]:
     """Authlib's client authentication with our own proof.
 
     Authlib's assertion lives an hour, carries no `kid`, and repeats its `jti` when its claims are reused; its
@@ -128,7 +131,6 @@ def _proof(connection: Connection, purpose: str | None) -> Callable[..., tuple[s
     """
 
     def authenticate(_auth: Any, _method: str, url: str, headers: Any, body: Any) -> tuple[str, Any, str]:
-        proof = prove(connection, purpose)
         headers.update(proof.headers)
         return url, headers, add_params_to_qs(bytes(body).decode(), list(proof.fields.items()))
 

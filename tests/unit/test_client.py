@@ -8,156 +8,36 @@ import json
 import socket
 import threading
 import time
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
+from types import SimpleNamespace
 from typing import Any, Literal
 
 import pytest
-import uvicorn
+from client_world import OUR_KEY, OURS, SCOPE, THEIRS, Peer, Reply, Server, always, run, serving
 from joserfc import jws
+from joserfc.jwk import ECKey
 
 from gateway import keys
-from gateway.assertion import TokenError, read_form
-from gateway.authenticate import NO_STORE, Registration, TokenServer
+from gateway.assertion import read_form
 from gateway.client import Answer, PeerClient
-from gateway.directory import Entry
-from gateway.errors import Refused
-from gateway.transport import PeerFault, PeerRefused, PeerUnavailable
-
-OURS = "https://directory.example.org/Organization/mill-street-clinic"
-THEIRS = "https://directory.example.org/Organization/harbor-food-pantry"
-OUR_KEY = keys.generate()
-SCOPE = "system/Task.rus"
-
-Headers = Mapping[str, str]
-Reply = tuple[int, Headers, bytes]
-Handler = Callable[[str, str, Headers, bytes], Awaitable[Reply]]
-
-
-class Peer:
-    """A peer node with a real token endpoint; a test replaces the handler of the path it is about."""
-
-    def __init__(self, address: str) -> None:
-        self.key = keys.generate()
-        self.entry = Entry(
-            organization=THEIRS,
-            name="Harbor Food Pantry",
-            address=address,
-            jwks=keys.public_jwks(self.key),
-            purposes=frozenset({"COC"}),
-            services=(),
-            contacts={},
-            status="active",
-        )
-        ours = Registration(
-            client_id=OURS,
-            jwks=keys.public_jwks(OUR_KEY),
-            scopes=frozenset({SCOPE, "system/Patient.r"}),
-            organization=OURS,
-        )
-        self.jtis: list[str] = []
-        self.server = TokenServer(address, self.key, {OURS: ours}.get, self._remember)
-        self.assertions: list[str] = []
-        self.requests: list[tuple[str, str, Headers, bytes]] = []
-        self.handlers: dict[str, Handler] = {"/oauth/token": self.token, "/fhir/Task/1": self.resource}
-
-    def _remember(self, _client_id: str, jti: str, _expires: int) -> bool:
-        self.jtis.append(jti)
-        return self.jtis.count(jti) == 1
-
-    async def token(self, _method: str, _path: str, headers: Headers, body: bytes) -> Reply:
-        form = read_form(body, headers["content-type"])
-        self.assertions.append(dict(form)["client_assertion"])
-        try:
-            return reply(200, self.server.token(form, datetime.now(UTC)), **NO_STORE)
-        except TokenError as error:
-            return reply(error.status, error.body(), **NO_STORE)
-
-    async def resource(self, _method: str, _path: str, headers: Headers, _body: bytes) -> Reply:
-        try:
-            caller = self.server.verify(headers.get("authorization"), datetime.now(UTC))
-        except Refused as refused:
-            return reply(refused.status, refused.outcome(), **refused.headers)
-        return reply(200, {"resourceType": "Task", "id": "1", "owner": caller.organization})
-
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        body = b""
-        while True:
-            message = await receive()
-            body += message.get("body", b"")
-            if not message.get("more_body"):
-                break
-        path = scope["path"]
-        headers = {name.decode(): value.decode() for name, value in scope["headers"]}
-        self.requests.append((scope["method"], path, headers, body))
-        status, answer_headers, content = await self.handlers[path](scope["method"], path, headers, body)
-        fields = [(name.encode(), value.encode()) for name, value in answer_headers.items()]
-        await send({"type": "http.response.start", "status": status, "headers": fields})
-        await send({"type": "http.response.body", "body": content})
-
-    def seen(self, path: str) -> list[tuple[str, str, Headers, bytes]]:
-        return [one for one in self.requests if one[1] == path]
-
-
-def reply(status: int, body: Any, **headers: str) -> Reply:
-    return status, {"Content-Type": "application/json", **headers}, json.dumps(body).encode()
-
-
-def always(status: int, body: Any = None, **headers: str) -> Handler:
-    async def handler(*_request: Any) -> Reply:
-        return reply(status, body, **{name.replace("_", "-"): value for name, value in headers.items()})
-
-    return handler
-
-
-class Server:
-    """One server for all tests; each test has a peer of its own behind it."""
-
-    def __init__(self, address: str) -> None:
-        self.address = address
-        self.peer: Peer | None = None
-
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        assert self.peer is not None
-        await self.peer(scope, receive, send)
+from gateway.key_sources import KeySource
+from gateway.operational import KeyRing
+from gateway.transport import PeerFault, PeerForbidden, PeerRefused, PeerUnavailable
 
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[Server]:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        app = Server(f"http://127.0.0.1:{listener.getsockname()[1]}")
-        config = uvicorn.Config(app, log_level="error", lifespan="off", timeout_graceful_shutdown=1)
-        running = uvicorn.Server(config)
-        thread = threading.Thread(target=running.run, kwargs={"sockets": [listener]}, daemon=True)
-        thread.start()
-        deadline = time.monotonic() + 10
-        while not running.started:
-            assert time.monotonic() < deadline, "the server did not start"
-            time.sleep(0.005)
-        yield app
-        running.should_exit = True
-        thread.join(10)
+    with serving() as running:
+        yield running
 
 
 @pytest.fixture
 def peer(server: Server) -> Peer:
-    server.peer = Peer(server.address)
-    return server.peer
-
-
-def run(test: Callable[[PeerClient], Awaitable[Any]], **options: Any) -> Any:
-    """What `test` gives with a client that is closed after it."""
-
-    async def with_client() -> Any:
-        client = PeerClient(OURS, OUR_KEY, **options)
-        try:
-            return await test(client)
-        finally:
-            await client.close()
-
-    return asyncio.run(with_client())
+    server.place = Peer(server.address)
+    return server.place
 
 
 def read(peer: Peer, *, path: str = "/fhir/Task/1", scope: str = SCOPE, **options: Any) -> Answer:
@@ -248,12 +128,119 @@ def test_a_token_is_renewed_before_it_expires(peer: Peer, monkeypatch: pytest.Mo
         start = time.monotonic()
         for seconds, fetched in ((260, 1), (271, 2)):
             with monkeypatch.context() as clock:
-                clock.setattr("gateway.client.time.monotonic", lambda then=start + seconds: then)
-                token = await client._token(peer.entry, SCOPE)
-            assert token.value
+                later = SimpleNamespace(monotonic=lambda then=start + seconds: then)
+                clock.setattr("gateway.tokens.time", later)
+                await client.request(peer.entry, "GET", "/fhir/Task/1", scope=SCOPE)
             assert len(peer.assertions) == fetched
 
     run(over_time)
+
+
+# -- what for, and with which key ------------------------------------------------------------------------
+
+
+def claims_of(assertion: str) -> dict[str, Any]:
+    claims = json.loads(jws.extract_compact(assertion.encode()).payload)
+    assert isinstance(claims, dict)
+    return claims
+
+
+def test_a_purpose_is_said_in_the_assertion_and_narrows_the_token(peer: Peer) -> None:
+    async def for_one_purpose(client: PeerClient) -> Answer:
+        return await client.request(peer.entry, "GET", "/fhir/Task/1", scope=SCOPE, purpose="COC")
+
+    assert json.loads(run(for_one_purpose).body)["purposes"] == ["COC"]
+    (assertion,) = peer.assertions
+    assert claims_of(assertion)["extensions"] == {
+        "hl7-b2b": {"version": "1", "organization_id": OURS, "purpose_of_use": ["COC"]}
+    }
+
+
+def test_without_a_purpose_nothing_is_said_of_one(peer: Peer) -> None:
+    assert json.loads(read(peer).body)["purposes"] == ["COC", "TREAT"]
+    assert "extensions" not in claims_of(peer.assertions[0])
+
+
+def test_each_purpose_has_a_token_of_its_own(peer: Peer) -> None:
+    async def several(client: PeerClient) -> list[list[str]]:
+        answers = [
+            await client.request(peer.entry, "GET", "/fhir/Task/1", scope=SCOPE, purpose=purpose)
+            for purpose in ("COC", "TREAT", None, "COC", "TREAT", None)
+        ]
+        return [json.loads(answer.body)["purposes"] for answer in answers]
+
+    assert run(several) == [["COC"], ["TREAT"], ["COC", "TREAT"]] * 2
+    assert len(peer.assertions) == 3
+
+
+def test_a_purpose_that_is_not_registered_there_gets_no_token(peer: Peer) -> None:
+    async def marketing(client: PeerClient) -> Answer:
+        return await client.request(peer.entry, "GET", "/fhir/Task/1", scope=SCOPE, purpose="HMARKT")
+
+    with pytest.raises(PeerRefused):
+        run(marketing)
+    assert peer.seen("/fhir/Task/1") == []
+
+
+def test_a_server_that_is_no_node_is_not_told_the_purpose(peer: Peer) -> None:
+    peer.handlers["/auth/token"] = collect = Collect()
+    peer.handlers["/api/R4/Task/1"] = always(200)
+    stated = {"token": f"{peer.address}/auth/token", "fhir": f"{peer.address}/api/R4"}
+    found = replace(peer.entry, endpoints=stated)
+
+    async def ask(client: PeerClient) -> Answer:
+        return await client.request(found, "GET", "/fhir/Task/1", scope=SCOPE, purpose="COC")
+
+    assert run(ask).status == 200
+    assert "extensions" not in claims_of(collect.assertions[0])
+    assert claims_of(collect.assertions[0])["aud"] == f"{peer.address}/auth/token"
+
+
+class Collect:
+    """A token endpoint that believes everything and keeps the assertions."""
+
+    def __init__(self) -> None:
+        self.assertions: list[str] = []
+
+    async def __call__(self, _method: str, _path: str, headers: Any, body: bytes) -> Reply:
+        self.assertions.append(dict(read_form(body, headers["content-type"]))["client_assertion"])
+        return 200, {"Content-Type": "application/json"}, json.dumps(GOOD_ANSWER).encode()
+
+
+def test_the_key_may_change_between_two_requests(peer: Peer) -> None:
+    before, after = keys.generate(), keys.generate()
+    both = {"keys": [*keys.public_jwks(before)["keys"], *keys.public_jwks(after)["keys"]]}
+    peer.ours = replace(peer.ours, keys=KeySource(both))
+    ring = Rolling(before)
+
+    async def while_it_rolls(client: PeerClient) -> list[int]:
+        calls = [client.request(peer.entry, "GET", "/fhir/Task/1", scope=SCOPE) for _ in range(5)]
+        first = await asyncio.gather(*calls)
+        ring.signing = after
+        # What was issued to the old key still holds; the next token is asked for with the new one.
+        held = await client.request(peer.entry, "GET", "/fhir/Task/1", scope=SCOPE)
+        peer.restart()
+        calls = [client.request(peer.entry, "GET", "/fhir/Task/1", scope=SCOPE) for _ in range(5)]
+        return [answer.status for answer in (*first, held, *await asyncio.gather(*calls))]
+
+    assert run(while_it_rolls, ring=ring) == [200] * 11
+    kids = [jws.extract_compact(one.encode()).headers()["kid"] for one in peer.assertions]
+    assert kids == [before.thumbprint(), after.thumbprint()]
+
+
+class Rolling(KeyRing):
+    """A ring whose key a test changes as a rotation does."""
+
+    def __init__(self, key: ECKey) -> None:
+        self._now = key
+
+    @property
+    def signing(self) -> ECKey:
+        return self._now
+
+    @signing.setter
+    def signing(self, key: ECKey) -> None:
+        self._now = key
 
 
 # -- tokens that are not what was asked for -------------------------------------------------------------
@@ -346,8 +333,7 @@ def test_one_caller_that_gives_up_does_not_take_the_token_from_the_others(peer: 
 def test_a_token_that_is_no_longer_accepted_is_replaced_once(peer: Peer) -> None:
     async def after_restart(client: PeerClient) -> tuple[Answer, Answer]:
         before = await client.request(peer.entry, "GET", "/fhir/Task/1", scope=SCOPE)
-        registered = peer.server._registration
-        peer.server = TokenServer(peer.entry.address, keys.generate(), registered, peer._remember)
+        peer.restart()
         return before, await client.request(peer.entry, "GET", "/fhir/Task/1", scope=SCOPE)
 
     assert [answer.status for answer in run(after_restart)] == [200, 200]
@@ -357,8 +343,7 @@ def test_a_token_that_is_no_longer_accepted_is_replaced_once(peer: Peer) -> None
 def test_many_whose_token_is_no_longer_accepted_fetch_one_new_one(peer: Peer) -> None:
     async def after_restart(client: PeerClient) -> list[Answer]:
         await client.request(peer.entry, "GET", "/fhir/Task/1", scope=SCOPE)
-        registered = peer.server._registration
-        peer.server = TokenServer(peer.entry.address, keys.generate(), registered, peer._remember)
+        peer.restart()
         calls = (client.request(peer.entry, "GET", "/fhir/Task/1", scope=SCOPE) for _ in range(10))
         return list(await asyncio.gather(*calls))
 
@@ -523,7 +508,21 @@ def test_proxies_and_credentials_of_the_environment_are_not_used(
 
 
 @pytest.mark.parametrize(
-    "path", ["", "fhir/Task/1", "@evil.example.org/", "/a b", "/a\r\nb", "/a#b", "/a\\b", "/\u00e9"]
+    "path",
+    [
+        "",
+        "fhir/Task/1",
+        "@evil.example.org/",
+        "/a b",
+        "/a\r\nb",
+        "/a#b",
+        "/a\\b",
+        "/\u00e9",
+        "/fhir/..",
+        "/fhir/../oauth/token",
+        "/fhir/Task/%2E%2e/%2e%2E/metadata",
+        "/./fhir",
+    ],
 )
 def test_a_path_that_is_none_is_refused_before_anything_is_sent(path: str, peer: Peer) -> None:
     with pytest.raises(ValueError, match="path"):
@@ -556,3 +555,89 @@ def test_a_webhook_redirect_is_not_followed(peer: Peer) -> None:
     answer = run(lambda client: client.post_webhook(f"{peer.entry.address}/hook", {}, b"MSH"))
     assert answer.status == 307
     assert peer.seen("/elsewhere") == []
+
+
+# -- fetching what is public -----------------------------------------------------------------------------
+
+
+def test_what_is_fetched_comes_without_a_token(peer: Peer) -> None:
+    peer.handlers["/manifest.jws"] = always(200, "signed", ETag='"7"')
+
+    async def after_a_token(client: PeerClient) -> Answer:
+        await client.request(peer.entry, "GET", "/fhir/Task/1", scope=SCOPE)
+        return await client.fetch(f"{peer.address}/manifest.jws", {"Accept": "application/jose"})
+
+    answer = run(after_a_token)
+    assert (answer.status, answer.headers["etag"], answer.body) == (200, '"7"', b'"signed"')
+    ((method, _path, headers, body),) = peer.seen("/manifest.jws")
+    assert (method, body, headers["accept"]) == ("GET", b"", "application/jose")
+    assert "authorization" not in headers
+
+
+def test_what_has_not_changed_is_answered_with_304(peer: Peer) -> None:
+    async def unchanged(_method: str, _path: str, headers: Any, _body: bytes) -> Reply:
+        return (304 if headers.get("if-none-match") == '"7"' else 200), {"ETag": '"7"'}, b""
+
+    peer.handlers["/manifest.jws"] = unchanged
+    url = f"{peer.address}/manifest.jws"
+    assert run(lambda client: client.fetch(url, {"If-None-Match": '"7"'})).status == 304
+    assert run(lambda client: client.fetch(url)).status == 200
+
+
+def test_a_fetch_follows_no_redirect(peer: Peer) -> None:
+    peer.handlers["/jwks.json"] = always(302, Location=f"{peer.address}/elsewhere")
+    assert run(lambda client: client.fetch(f"{peer.address}/jwks.json")).status == 302
+    assert peer.seen("/elsewhere") == []
+
+
+def test_a_fetch_is_bounded_and_may_say_by_how_much(peer: Peer) -> None:
+    peer.handlers["/shard"] = always(200, "x" * 5000)
+    url = f"{peer.address}/shard"
+    with pytest.raises(PeerFault, match="more than 4000 bytes"):
+        run(lambda client: client.fetch(url), max_body=4000)
+    with pytest.raises(PeerFault, match="more than 4999 bytes"):
+        run(lambda client: client.fetch(url, most_bytes=4999))
+    assert len(run(lambda client: client.fetch(url, most_bytes=5002), max_body=4000).body) == 5002
+
+
+@pytest.mark.parametrize("configured", [False, True])
+def test_nothing_is_fetched_in_the_clear_except_on_this_machine(configured: bool) -> None:
+    with pytest.raises(PeerForbidden, match="https"):
+        run(lambda client: client.fetch("http://keys.example.org/jwks.json", configured=configured))
+
+
+def test_this_machine_must_be_in_networks_unless_the_operator_wrote_the_address(peer: Peer) -> None:
+    peer.handlers["/jwks.json"] = always(200)
+    url = f"{peer.address}/jwks.json"
+    with pytest.raises(PeerForbidden, match="networks"):
+        run(lambda client: client.fetch(url), networks=())
+    assert peer.requests == []
+    assert run(lambda client: client.fetch(url, configured=True), networks=()).status == 200
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "ftp://127.0.0.1/x",
+        "file:///etc/passwd",
+        "ws://127.0.0.1/x",
+        "//127.0.0.1/x",
+        "jwks.json",
+        "",
+        "https://",
+        "https://user:secret@127.0.0.1/x",
+        "https://user@127.0.0.1/x",
+        "https://127.0.0.1/x#part",
+        "https://127.0.0.1/x#",
+        "https://good.example\\@127.0.0.1/x",
+        "https://127.0.0.1/a b",
+        " https://127.0.0.1/x",
+        "https://127.0.0.1/x\r\nHost: y",
+    ],
+)
+def test_an_address_that_says_more_than_where_is_not_called(url: str) -> None:
+    with pytest.raises(PeerForbidden) as refused:
+        run(lambda client: client.fetch(url, configured=True))
+    with pytest.raises(PeerForbidden):
+        run(lambda client: client.post_webhook(url, {}, b""))
+    assert "secret" not in str(refused.value)
