@@ -6,12 +6,15 @@ import asyncio
 import logging
 import signal
 from collections.abc import Callable
+from pathlib import Path
 
 import uvloop
 
 from gateway.app import create_app
+from gateway.certificate import Certificate
 from gateway.client import PeerClient
 from gateway.http_limits import Patience
+from gateway.key_files import stated_passphrase
 from gateway.keys_of_callers import KeysOfCallers
 from gateway.listening import Server, bind
 from gateway.node import Identity, Node
@@ -79,5 +82,18 @@ async def _run(node: Node, started: Callable[[], None]) -> None:
 
 
 def _server(node: Node, identity: Identity, client: PeerClient) -> Server:
-    app = create_app(node, identity, KeysOfCallers(node, client))
-    return Server(app, patience=Patience(), headers=headers_of(identity.address))
+    limits, trusted = node.settings.limits, node.settings.proxies
+    tls = next(told.tls for told in node.settings.identities if told.organization == identity.organization)
+    if tls is None and not trusted and identity.address.startswith("https:"):
+        log.warning("%s is HTTPS, but neither tls nor proxies says who does that", identity.address)
+    return Server(
+        create_app(node, identity, KeysOfCallers(node, client)),
+        patience=Patience(limits.headers_seconds, limits.body_seconds, limits.answer_seconds),
+        headers=headers_of(identity.address),
+        trusted=trusted,
+        certificate=_certificate(node, *tls) if tls else None,
+    )
+
+
+def _certificate(node: Node, chain: Path, key: Path) -> Certificate:
+    return Certificate(chain, key, node.now, stated_passphrase(node.settings.passphrase_file))
