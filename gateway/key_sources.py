@@ -97,15 +97,14 @@ class _Place:
     """What is known of one URL.
 
     task: the request under way. asked_at: when the last one began; began: the same by the loop's clock.
-    rest_until: not asked before that, as it has failed.
+    rest: seconds for which it is not asked again, as it has failed.
     """
 
     held: _Held | None = None
     task: asyncio.Task[_Held] | None = None
     asked_at: datetime | None = None
     began: float = -math.inf
-    rest_until: datetime | None = None
-    failures: int = 0
+    rest: float = 0.0
     said: str = ""
 
 
@@ -150,9 +149,10 @@ class KeySources:
         if held is not None and (found := held.keys.named(kid, kty)):
             return found
         if place.task is None:
-            if place.rest_until is not None and now < place.rest_until:
-                raise KeysUnavailable((place.rest_until - now).total_seconds())
-            if held is not None and _since(place.asked_at, now) < UNKNOWN_SECONDS:
+            since = _since(place.asked_at, now)
+            if since < place.rest:
+                raise KeysUnavailable(place.rest - since)
+            if held is not None and since < UNKNOWN_SECONDS:
                 return []
         return (await self._asked(place, source)).keys.named(kid, kty)
 
@@ -197,12 +197,10 @@ class KeySources:
         except _Failed as fault:
             if place.held is not None:
                 place.held = replace(place.held, etag=None)  # next time the whole of it
-            rest = min(max(_REST_SECONDS * 2**place.failures, fault.rest), _MOST_REST_SECONDS)
-            place.failures = min(place.failures + 1, 10)
-            place.rest_until = self._now() + timedelta(seconds=rest)
+            place.rest = min(max(_REST_SECONDS, 2 * place.rest, fault.rest), _MOST_REST_SECONDS)
             self._say(place, source, str(fault))
-            raise KeysUnavailable(rest) from None
-        place.failures, place.rest_until = 0, None
+            raise KeysUnavailable(place.rest) from None
+        place.rest = 0.0
         place.held = held if freshness(held.headers, place.asked_at).store else None
         self._say(place, source, "; ".join(held.keys.faults))
         return held

@@ -295,6 +295,15 @@ def test_suspending_and_letting_in_again_changes_nothing_else(node: Path) -> Non
         assert found is not None and found.active == (status == "active")
 
 
+def test_what_others_could_have_written_is_not_made_good_by_suspending(node: Path) -> None:
+    added(node, "--system", "case-json", "--jwks-url", URL)
+    (node / "clients/ehr.json").chmod(0o666)
+    for command in ("suspend", "resume"):
+        done = client(node, command, "ehr")
+        assert done.exit_code == 2 and "others than its owner can write to it" in done.output
+    assert Registered(node / "clients").find("ehr") is None
+
+
 def test_who_is_removed_is_not_known_any_more(node: Path) -> None:
     added(node, "--system", "case-json", "--jwks-url", URL)
     clients = Registered(node / "clients")

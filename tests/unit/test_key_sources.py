@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import logging
 import warnings
@@ -209,6 +210,32 @@ def test_an_unchanged_set_is_not_sent_again(clock: Clock) -> None:
     run(story)
 
 
+def test_an_unchanged_set_is_as_old_as_the_304_says(clock: Clock) -> None:
+    async def story() -> None:
+        headers = {"cache-control": "max-age=60", "etag": '"v1"', "age": "50"}
+        ehr = Asking(Publisher(EC_JWK, headers=headers), clock)
+        await ehr.kids()
+        clock.forward(timedelta(seconds=10))
+        del ehr.publisher.headers["age"]
+        await ehr.kids()
+        clock.forward(timedelta(seconds=59))
+        await ehr.kids()
+        assert len(ehr.publisher.asked) == 2
+
+    run(story)
+
+
+def test_no_set_is_kept_for_longer_than_a_day(clock: Clock) -> None:
+    async def story() -> None:
+        ehr = Asking(Publisher(EC_JWK, headers={"cache-control": "max-age=604800"}), clock)
+        await ehr.kids()
+        clock.forward(timedelta(hours=24))
+        await ehr.kids()
+        assert len(ehr.publisher.asked) == 2
+
+    run(story)
+
+
 def test_a_304_that_nobody_asked_for_brings_no_keys(clock: Clock) -> None:
     async def story() -> None:
         ehr = Asking(Publisher(EC_JWK), clock)
@@ -368,6 +395,48 @@ def test_who_does_not_answer_is_left_alone_for_a_while_and_longer_each_time(cloc
         assert rests == [5, 10, 20, 40, 60, 60]
         ehr.publisher.status = 200
         assert await ehr.kids() == [FIRST.thumbprint()]
+        ehr.publisher.status = 503
+        clock.forward(timedelta(seconds=300))
+        with pytest.raises(KeysUnavailable) as unavailable:
+            await ehr.kids()
+        assert unavailable.value.retry_after == 5  # what was is forgotten
+
+    run(story)
+
+
+def test_the_rest_is_over_when_a_clock_was_set_back(clock: Clock) -> None:
+    async def story() -> None:
+        ehr = Asking(Publisher(EC_JWK, headers={"cache-control": "max-age=86400"}), clock)
+        await ehr.kids()
+        clock.forward(timedelta(hours=2))
+        ehr.publisher.status = 503
+        with pytest.raises(KeysUnavailable):
+            await ehr.kids(SECOND.thumbprint())
+        ehr.publisher.status = 200
+        clock.forward(timedelta(hours=-1))
+        assert await ehr.kids(SECOND.thumbprint()) == []
+        assert len(ehr.publisher.asked) == 3
+
+    run(story)
+
+
+def test_a_failure_that_nobody_waits_for_any_more_is_no_fault_of_the_process(clock: Clock) -> None:
+    async def story() -> None:
+        unhandled: list[dict[str, Any]] = []
+        asyncio.get_running_loop().set_exception_handler(lambda _loop, context: unhandled.append(context))
+        ehr = Asking(Publisher(EC_JWK), clock)
+        ehr.publisher.status = 500
+        ehr.publisher.open.clear()
+        waiting = asyncio.create_task(ehr.kids())
+        await ehr.publisher.reached.wait()
+        waiting.cancel()
+        await asyncio.gather(waiting, return_exceptions=True)
+        ehr.publisher.open.set()
+        (asking,) = asyncio.all_tasks() - {asyncio.current_task()}
+        await asyncio.wait([asking])
+        del asking
+        gc.collect()
+        assert unhandled == []
 
     run(story)
 

@@ -106,6 +106,7 @@ def test_what_is_added_and_taken_away_counts_at_the_next_call(folder: Path) -> N
     assert clients.find("ehr") is not None
     registered.remove(folder, "ehr")
     assert clients.find("ehr") is None and clients.all() == ()
+    assert clients._known == {}
 
 
 def test_a_file_of_the_same_length_and_time_is_seen_to_be_another(folder: Path, ehr: Path) -> None:
