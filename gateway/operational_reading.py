@@ -61,8 +61,9 @@ def read(
     found = signed_set(folder, [keys.public_jwk(key) for key in federations.values()])
     in_force = found is not None and found.in_force(now)
     published = {kid: key for kid, key in private.items() if found is not None and kid in found.kids}
+    believed = found is not None and in_force and not found.is_to_come(now)
     return Held(
-        signing=_signing(folder, state, federation, private, published if in_force else {}),
+        signing=_signing(folder, state, federation, private, published if believed else {}),
         verifying={**private, **federations},
         # Those that wait for the signed set are kept back: nobody is to learn a key twice.
         jwks=keys.public_jwks(*published.values(), *federations.values()),

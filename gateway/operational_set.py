@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from gateway.keys import KeysError
-from gateway.operational_jwks import MOST_BYTES, opened
+from gateway.operational_jwks import MOST_BYTES, SKEW, opened
 
 SIGNED_FILE: Final = "signed-jwks.jws"
 
@@ -25,8 +25,12 @@ class SignedSet:
     kids: frozenset[str]
 
     def in_force(self, now: datetime) -> bool:
-        """Whether partners may still accept it."""
+        """Whether its time is not over."""
         return now < self.expires
+
+    def is_to_come(self, now: datetime) -> bool:
+        """Whether partners refuse it as signed in the future: this clock was ahead and was put right."""
+        return self.issued > now + SKEW
 
 
 def signed_set(folder: Path, federation: Sequence[dict[str, Any]]) -> SignedSet | None:
