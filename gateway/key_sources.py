@@ -9,7 +9,6 @@ Which keys are fit to be used at all: `gateway.public_keys`.
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import logging
 import math
 import re
@@ -25,12 +24,11 @@ from joserfc.util import urlsafe_b64decode
 
 from gateway.client import Answer
 from gateway.freshness import freshness
+from gateway.key_urls import Network, fetchable
 from gateway.keys import KeysError
 from gateway.operational_jwks import SignedKeySet, accepted
 from gateway.public_keys import KeySet, KeySetError, decoded, read_set
 from gateway.transport import PeerError
-
-Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 UNSTATED_SECONDS: Final = 60.0
 MOST_SECONDS: Final = 86_400.0
@@ -41,8 +39,6 @@ _WAIT_SECONDS: Final = 5.0
 _PAUSE_SECONDS: Final = 1.0
 _REST_SECONDS: Final = 5.0
 _MOST_REST_SECONDS: Final = 60.0
-_MAX_URL: Final = 2_048
-_PRINTABLE: Final = re.compile(r"[!-~]+")
 _FRESHNESS: Final = ("cache-control", "age", "expires", "date", "vary", "etag")
 _ETAG: Final = re.compile(r'(?:W/)?"[!#-~]{0,256}"')
 
@@ -244,30 +240,6 @@ class KeySources:
             host = urlsplit(source.url or "").hostname
             log.warning("the keys that a client publishes at %s: %s", host, what)
         place.said = what
-
-
-def fetchable(url: str, networks: Sequence[Network] = ()) -> bool:
-    """Whether keys may be fetched from `url`: https, or http to this machine or an address in `networks`.
-
-    Plain ASCII, no user, no fragment. Where a name leads is for the HTTP client to check when it connects.
-    """
-    if len(url) > _MAX_URL or not _PRINTABLE.fullmatch(url):
-        return False
-    try:
-        parts = urlsplit(url)
-        host, _port = parts.hostname, parts.port
-    except ValueError:
-        return False
-    if not host or parts.username is not None or parts.password is not None or "#" in url or "\\" in url:
-        return False
-    if parts.scheme == "https" or (parts.scheme == "http" and host == "localhost"):
-        return True
-    try:
-        address = ipaddress.ip_address(host)
-    except ValueError:
-        return False
-    near = address.is_loopback or any(address in network for network in networks)
-    return parts.scheme == "http" and near
 
 
 def _inline(source: KeySource) -> KeySet:

@@ -20,7 +20,8 @@ from typing import Any, Final
 import msgspec
 
 from gateway import scopes
-from gateway.key_sources import KeySource, Network, fetchable
+from gateway.key_sources import KeySource
+from gateway.key_urls import Network, fetchable
 from gateway.public_keys import registration_fault
 from profiles.document import Document, DocumentError, load, parse, read_schema
 from profiles.outcome import Issue

@@ -22,7 +22,8 @@ from pytest import param
 from gateway import key_sources, keys
 from gateway.client import Answer
 from gateway.freshness import freshness
-from gateway.key_sources import KeySource, KeySources, KeysUnavailable, fetchable
+from gateway.key_sources import KeySource, KeySources, KeysUnavailable
+from gateway.key_urls import fetchable
 from gateway.operational_jwks import signed
 from gateway.public_keys import MAX_KEYS, KeySetError, decoded, fault, read_set, registration_fault
 from gateway.transport import PeerUnavailable
