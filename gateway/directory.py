@@ -12,14 +12,17 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 import msgspec
 from joserfc.jwk import ECKey
 
+from gateway.directory_entry import Entry as Entry
+from gateway.directory_entry import Service as Service
+from gateway.directory_entry import entry_of
+from gateway.directory_entry import organization_resource as organization_resource
 from gateway.directory_files import MANIFEST, shard_file
 from gateway.directory_form import (
     MANIFEST_TYPE,
@@ -27,86 +30,15 @@ from gateway.directory_form import (
     EcKey,
     Keys,
     Manifest,
-    converted,
     decoded,
 )
 from gateway.directory_form import DirectoryError as DirectoryError
 from gateway.directory_jws import MAX_PAYLOAD, verified
-from gateway.directory_rules import broken_keys, thumbprint
+from gateway.directory_rules import broken_keys
 from gateway.directory_shards import Shard, number_of, refuse_repeated
 
 CLOCK_SKEW: Final = timedelta(minutes=5)
 _manifest: Final = msgspec.json.Decoder(Manifest)
-
-
-@dataclass(frozen=True, slots=True)
-class Service:
-    """What an organisation offers, a FHIR HealthcareService in small.
-
-    referral_type: Gravity SDOH category code. code: a narrower code, where there is one. area: coverage
-    area in words or code. languages: BCP 47 tags. source, assured: who other than the organisation itself
-    vouches for it, and since when.
-    """
-
-    referral_type: str
-    area: str
-    languages: tuple[str, ...]
-    code: str | None = None
-    source: str | None = None
-    assured: date | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """One participant as the convening body vouches for it.
-
-    organization: its directory URL, by which it is referred to everywhere and which is its OAuth
-    `client_id`. address: origin of its node. jwks: its public keys (JWK Set). purposes: v3-ActReason codes
-    it may ask for. contacts: `primary` and `backup`, each with `name` and `telecom`. endpoints: `fhir`,
-    `token`, `issuer`, full URLs where they do not follow from the address. succession: its key changes,
-    each signed by a key of the set before, oldest first. wire, profiles: what it speaks. name_source,
-    name_assured: as in `Service`, of the name.
-    """
-
-    organization: str
-    name: str
-    address: str
-    jwks: Mapping[str, Any]
-    purposes: frozenset[str]
-    services: tuple[Service, ...]
-    contacts: Mapping[str, Mapping[str, str]]
-    status: Literal["active", "suspended"]
-    endpoints: Mapping[str, str] = field(default_factory=dict)
-    succession: tuple[str, ...] = ()
-    wire: tuple[str, ...] = ()
-    profiles: tuple[str, ...] = ()
-    name_source: str | None = None
-    name_assured: date | None = None
-
-    @property
-    def id(self) -> str:
-        """The FHIR id of the Organization: the last part of its directory URL."""
-        return self.organization.rpartition("/")[2]
-
-    @property
-    def fhir_base(self) -> str:
-        """FHIR base URL of the node."""
-        return self.endpoints.get("fhir") or f"{self.address}/fhir"
-
-    @property
-    def token_endpoint(self) -> str:
-        """OAuth token endpoint of the node."""
-        return self.endpoints.get("token") or f"{self.address}/oauth/token"
-
-    @property
-    def issuer(self) -> str:
-        """The `iss` of the access tokens that the node issues."""
-        return self.endpoints.get("issuer") or self.address
-
-    @property
-    def thumbprints(self) -> frozenset[str]:
-        """The RFC 7638 thumbprints of its keys. Raises DirectoryError for a set that no directory holds."""
-        return frozenset(map(thumbprint, converted(self.jwks, Keys, "jwks").keys))
 
 
 class Directory:
@@ -149,7 +81,7 @@ class Directory:
         convening body's absence must not stop traffic; ask `expired`. Raises `DirectoryError`.
         """
         text = _content(folder / MANIFEST, 2 * MAX_PAYLOAD, "the manifest")
-        claims = verified(text, MANIFEST_TYPE, anchors, "manifest", "an anchor that this node trusts")
+        claims, _ = verified(text, MANIFEST_TYPE, anchors, "manifest", "an anchor that this node trusts")
         manifest = decoded(claims, _manifest, "manifest")
         _check(manifest, now, minimum_sequence)
         lent: Sequence[Shard] = ()
@@ -177,7 +109,7 @@ class Directory:
             members = self._shards[number].find(organization)
             if members is None:
                 return None
-            found = self._found[organization] = _entry(members)
+            found = self._found[organization] = entry_of(members)
         return found
 
     def by_id(self, id: str) -> Entry | None:  # noqa: A002 - FHIR's name for it
@@ -198,12 +130,16 @@ class Directory:
     @property
     def entries(self) -> Iterator[Entry]:
         """All entries, by shard and URL. Each is made anew: for the command line and for tests."""
-        return (_entry(members) for shard in self._shards for members in shard.statements())
+        return (entry_of(members) for shard in self._shards for members in shard.statements())
 
     @property
     def shards(self) -> tuple[str, ...]:
         """The digests of its shards, in their order."""
         return tuple(shard.digest for shard in self._shards)
+
+    def texts(self) -> dict[str, bytes]:
+        """Its shards' texts by digest."""
+        return {shard.digest: shard.text for shard in self._shards}
 
     def expired(self, now: datetime) -> bool:
         """Whether the manifest's time is over: then nobody new may be trusted on its word."""
@@ -220,16 +156,6 @@ def assembled(
     _check(manifest, now, minimum_sequence)
     refuse_repeated(shards)
     return Directory(manifest, digest, shards)
-
-
-def organization_resource(entry: Entry) -> dict[str, Any]:
-    """The FHIR R4 Organization that every node serves from its copy: nothing but name and activity."""
-    return {
-        "resourceType": "Organization",
-        "id": entry.id,
-        "active": entry.status == "active",
-        "name": entry.name,
-    }
 
 
 def _content(path: Path, longest: int, what: str) -> bytes:
@@ -257,37 +183,3 @@ def _check(manifest: Manifest, now: datetime, minimum_sequence: int) -> None:
     if isinstance(manifest.suspender, EcKey):
         for rule in broken_keys(Keys((manifest.suspender,))):
             raise DirectoryError(f"manifest: suspender: {rule.rpartition(': ')[2]}")
-
-
-def _entry(members: Mapping[str, Any]) -> Entry:
-    services = tuple(
-        Service(
-            referral_type=service["referral_type"],
-            area=service["area"],
-            languages=tuple(service["languages"]),
-            code=service.get("code"),
-            source=service.get("source"),
-            assured=_date(service.get("assured")),
-        )
-        for service in members["services"]
-    )
-    return Entry(
-        organization=members["organization"],
-        name=members["name"],
-        address=members["address"],
-        jwks=members["jwks"],
-        purposes=frozenset(members["purposes"]),
-        services=services,
-        contacts=members["contacts"],
-        status=members["status"],
-        endpoints=members.get("endpoints", {}),
-        succession=tuple(members.get("succession", ())),
-        wire=tuple(members.get("wire", ())),
-        profiles=tuple(members.get("profiles", ())),
-        name_source=members.get("name_source"),
-        name_assured=_date(members.get("name_assured")),
-    )
-
-
-def _date(text: str | None) -> date | None:
-    return date.fromisoformat(text) if text else None

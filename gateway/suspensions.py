@@ -76,7 +76,7 @@ def read(path: Path, suspender: ECKey, issuer: str, now: datetime, minimum_seque
             text = file.read(2 * MAX_PAYLOAD + 1)
     except OSError as error:
         raise DirectoryError(f"{path}: cannot be read ({error.strerror})") from None
-    content = verified(text, TYPE, [suspender], "suspensions", "the key that the directory names for them")
+    content, _ = verified(text, TYPE, [suspender], "suspensions", "the key that the directory names for them")
     claims = decoded(content, _claims, "suspensions")
     _check(claims, issuer)
     if claims.iat > (now + CLOCK_SKEW).timestamp():
