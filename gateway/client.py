@@ -36,6 +36,7 @@ from gateway.transport import (
 
 __all__ = ["Answer", "PeerClient"]
 
+_MOST_WAYS: Final = 10_000
 # Plain ASCII without blanks, and without what would end or change the path: # and \.
 _PATH: Final = re.compile(r"/[!\"$-\[\]-~]*")
 _DOTS: Final = re.compile(r"/(\.|%2e){1,2}(/|\Z)", re.IGNORECASE)
@@ -45,13 +46,14 @@ _DOTS: Final = re.compile(r"/(\.|%2e){1,2}(/|\Z)", re.IGNORECASE)
 class _Way:
     """One place that is called with a token: who lives there, how a token is got, by which connections.
 
-    origin: the only one that its tokens are shown to.
+    origin: the only one that its tokens are shown to. base: its FHIR base, if it has one.
     """
 
     who: str
     connection: Connection
     origin: str
     http: Any
+    base: str = ""
 
     def token_name(self, scope: str, purpose: str | None) -> tokens.Name:
         # With the addresses, so that a token is never shown elsewhere when an organisation moves.
@@ -94,6 +96,7 @@ class PeerClient:
             for policy in ("partners", "own")
         )
         self._tokens = tokens.Tokens()
+        self._ways: dict[tuple[str, ...], _Way] = {}
 
     async def request(
         self,
@@ -117,9 +120,12 @@ class PeerClient:
             raise ValueError("path: must start with /, be plain ASCII and hold no dot segments")
         if peer.status != "active":
             raise PeerRefused("the peer node is suspended in the directory")
-        way, base = self._way(peer)
-        url = base + path.removeprefix("/fhir") if _under_fhir(path) else peer.address + path
-        if _origin(url) != way.origin:
+        way = self._way(peer)
+        if _under_fhir(path):
+            url = way.base + path.removeprefix("/fhir")
+        elif way.base == f"{peer.address}/fhir":
+            url = peer.address + path
+        else:
             raise ValueError("path: this partner is only called under its FHIR base")
         return await self._with_token(way, method, url, scope, purpose, headers, content)
 
@@ -168,23 +174,28 @@ class PeerClient:
         for http in (self._partners, self._own):
             await http.aclose()
 
-    def _way(self, peer: Entry) -> tuple[_Way, str]:
-        """How a partner is called, and its FHIR base: as configured, else as the directory says."""
+    def _way(self, peer: Entry) -> _Way:
+        """How a partner is called: as configured, else as the directory says at this moment."""
+        name = peer.organization, peer.address, peer.fhir_base, peer.token_endpoint
+        way = self._ways.get(name)
+        if way is None:
+            if len(self._ways) >= _MOST_WAYS:
+                self._ways.clear()
+            way = self._ways[name] = self._new_way(peer)
+        return way
+
+    def _new_way(self, peer: Entry) -> _Way:
         connection = self._connections.get(peer.organization)
         if connection is None:
             # A node's token endpoint follows from its address; other servers may not know the extension.
             is_node = peer.token_endpoint == f"{peer.address}/oauth/token"
             connection = Connection(
-                "smart-backend",
-                peer.token_endpoint,
-                client_id=self._client_id,
-                ring=self._ring,
-                purposes=is_node,
+                "smart-backend", client_id=self._client_id, ring=self._ring, purposes=is_node
             )
-        elif connection.asks and not connection.token_endpoint:
+        if connection.asks and not connection.token_endpoint:
             connection = replace(connection, token_endpoint=peer.token_endpoint)
         base = (connection.fhir_base or peer.fhir_base).rstrip("/")
-        return _Way(peer.organization, connection, _origin(base), self._partners), base
+        return _Way(peer.organization, connection, _origin(base), self._partners, base)
 
     async def _with_token(
         self,

@@ -182,3 +182,5 @@ def _check_url(name: str, url: str) -> None:
         raise ValueError(f"{name}: {error}") from None
     if found.scheme != "https" and found.host not in LOOPBACK_HOSTS:
         raise ValueError(f"{name}: must be https, as tokens and secrets are sent there")
+    if name == "fhir_base" and found.query:
+        raise ValueError(f"{name}: must hold no query")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import ssl
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -18,6 +19,9 @@ import httpx2
 MOST_BYTES: Final = "waymeet.most_bytes"
 """Request extension: how many bytes the answer to this one request may have, if not the usual number."""
 _LONGEST_WAIT_SECONDS: Final = 86_400.0
+
+for _talkative in ("httpx2", "httpcore2"):  # they would log whole addresses, and headers
+    logging.getLogger(_talkative).setLevel(logging.WARNING)
 
 
 class PeerError(Exception):

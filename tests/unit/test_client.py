@@ -507,6 +507,15 @@ def test_proxies_and_credentials_of_the_environment_are_not_used(
     assert read(peer).status == 200
 
 
+def test_neither_addresses_nor_tokens_are_logged(peer: Peer, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("DEBUG")
+    assert read(peer).status == 200
+    said = " ".join(record.getMessage() for record in caplog.records)
+    assert peer.seen("/fhir/Task/1")
+    for word in ("Task/1", "oauth/token", "Bearer", "authorization", peer.assertions[0]):
+        assert word not in said
+
+
 @pytest.mark.parametrize(
     "path",
     [

@@ -167,9 +167,23 @@ def test_an_old_client_does_reach_the_old_server(authority: dict[str, Path]) -> 
         assert found.version() == "TLSv1.1"
 
 
-def test_one_context_serves_all_clients() -> None:
-    made = {id(transport.tls()) for _ in range(3)}
+def test_one_context_serves_all_clients(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[ssl.SSLContext] = []
+    real = transport.httpx2.create_ssl_context
+
+    def counted(**options: Any) -> ssl.SSLContext:
+        made.append(real(**options))
+        return made[-1]
+
+    monkeypatch.setattr(transport.httpx2, "create_ssl_context", counted)
+    transport.tls.cache_clear()
     for _ in range(3):
         PeerClient(OURS, KeyRing.of(OUR_KEY))
-    assert made == {id(transport.tls())}
-    assert transport.tls.cache_info().currsize >= 1
+    assert len(made) == 1
+    assert made[0].minimum_version == ssl.TLSVersion.TLSv1_2
+    assert (made[0].verify_mode, made[0].check_hostname) == (ssl.CERT_REQUIRED, True)
+
+
+def test_an_authority_that_cannot_be_read_is_noticed_at_the_start(tmp_path: Path) -> None:
+    with pytest.raises(OSError, match="No such file"):
+        PeerClient(OURS, KeyRing.of(OUR_KEY), ca_file=tmp_path / "none.pem")

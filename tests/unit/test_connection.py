@@ -167,6 +167,7 @@ REFUSED: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
     "a token endpoint that is no URL": (SMART, {"token_endpoint": "login.hie.example.org"}, "token_endpoint"),
     "a user in a URL": (SMART, {"token_endpoint": "https://me:pw@hie.example.org/"}, "user name"),
     "a fragment in a URL": (WITH_SECRET, {"fhir_base": "https://hie.example.org/r4#x"}, "fragment"),
+    "a query in a FHIR base": (WITH_SECRET, {"fhir_base": "https://hie.example.org/r4?x=1"}, "query"),
     "a file of the network": (SMART, {"token_endpoint": "file:///etc/token"}, "http"),
     "an algorithm of the past": (EHR, {"algorithm": "RS256"}, "secret_in or algorithm"),
     "RS384 without a key": (EHR, {"key": None, "kid": None}, "key: RS384 needs"),

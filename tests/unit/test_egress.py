@@ -256,6 +256,22 @@ def test_a_name_is_resolved_once_and_connected_to_where_it_led(place: Place) -> 
     assert headers["host"] == url.removeprefix("http://")
 
 
+@pytest.mark.parametrize(
+    ("written", "asked"),
+    [
+        ("bücher.example", "xn--bcher-kva.example"),
+        ("BÜCHER.example", "xn--bcher-kva.example"),
+        ("Node.Example.ORG", "node.example.org"),
+        ("node.example.org.", "node.example.org."),
+    ],
+)
+def test_a_name_is_asked_for_as_it_stands_on_the_wire(written: str, asked: str, place: Place) -> None:
+    names = Names(["10.0.0.1"])
+    with pytest.raises(PeerForbidden, match="private"):
+        run(lambda client: client.fetch(f"https://{written}/"), resolve=names)
+    assert names.asked == [asked]
+
+
 def test_nothing_beneath_asks_the_system_for_the_name_again(
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
