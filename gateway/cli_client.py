@@ -246,7 +246,7 @@ def _row(one: LocalClient) -> tuple[str, ...]:
         one.id,
         _status(one),
         ", ".join(sorted(one.systems)),
-        " ".join(sorted(name.removeprefix("system/") for name in one.scopes)),
+        "\n".join(sorted(name.removeprefix("system/") for name in one.scopes)),
         _proof(one),
         ", ".join(str(network) for network in one.addresses) or "anywhere",
     )

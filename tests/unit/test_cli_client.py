@@ -263,10 +263,12 @@ def test_the_list_shows_every_system_and_what_it_may(node: Path, monkeypatch: py
     client(node, "suspend", "old")
     shown = client(node, "list")
     assert shown.exit_code == 0
-    assert [line.rstrip().split(maxsplit=2) for line in shown.stdout.splitlines()] == [
-        ["id", "status", "systems         may                      by                       from"],
-        ["ehr", "active", "hl7v2-referral  ServiceRequest.c Task.u  keys at ehr.example.org  10.2.0.0/16"],
-        ["old", "suspended", "case-json       ServiceRequest.c Task.u  secret                   anywhere"],
+    assert [" ".join(line.split()) for line in shown.stdout.splitlines()] == [
+        "id status systems may by from",
+        "ehr active hl7v2-referral ServiceRequest.c keys at ehr.example.org 10.2.0.0/16",
+        "Task.u",
+        "old suspended case-json ServiceRequest.c secret anywhere",
+        "Task.u",
     ]
 
 
