@@ -43,18 +43,24 @@ def read(
     client_id: str,
     ring: Signing,
     passphrase: str | None = None,
+    *,
+    webhook: bool = False,
 ) -> Connection:
     """The connection that the configuration writes as `written`.
 
     folder: where its files are named from. client_id, ring: what this node is called and signs with where
     `written` does not say otherwise. passphrase: for a `key` that is encrypted, if not the one in the file
-    that the environment names. Raises ValueError, which names the member and no value, and `KeysError` for a
-    file that must not be used.
+    that the environment names. webhook: it is for an own system, of which the directory knows nothing. Raises
+    ValueError, which names the member and no value, and `KeysError` for a file that must not be used.
     """
     try:
         found = msgspec.convert(written, _Written)
     except msgspec.ValidationError as error:
         raise ValueError(_rule(error)) from None
+    if webhook and found.profile != "none" and not found.token_endpoint:
+        raise ValueError("token_endpoint: the connection of a webhook needs it")
+    if webhook and found.fhir_base:
+        raise ValueError("fhir_base: the connection of a webhook has none")
     signer: dict[str, Any] = {"ring": ring}
     if found.key:
         signer = _own_key(folder / found.key, found.algorithm, passphrase)

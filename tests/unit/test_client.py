@@ -25,6 +25,7 @@ from gateway.assertion import read_form
 from gateway.client import Answer, PeerClient
 from gateway.key_sources import KeySource
 from gateway.operational import KeyRing
+from gateway.tokens import Token, Tokens
 from gateway.transport import PeerFault, PeerForbidden, PeerRefused, PeerUnavailable
 
 
@@ -241,6 +242,41 @@ class Rolling(KeyRing):
     @signing.setter
     def signing(self, key: ECKey) -> None:
         self._now = key
+
+
+def test_of_very_many_tokens_those_that_have_ended_are_let_go(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gateway.tokens._MOST_HELD", 3)
+    asked: list[str] = []
+
+    async def token(name: str, seconds: float) -> Token:
+        asked.append(name)
+        return Token(name, time.monotonic() + seconds)
+
+    async def hold_many() -> int:
+        held = Tokens()
+        for name, seconds in (("a", 300.0), ("b", -1.0), ("c", -1.0), ("d", 300.0)):
+            await held.get((name,), lambda name=name, seconds=seconds: token(name, seconds))
+        for name in "ad":
+            assert (await held.get((name,), lambda name=name: token(name, 300.0))).value == name
+        return len(held._held)
+
+    assert asyncio.run(hold_many()) == 2
+    assert asked == ["a", "b", "c", "d"]
+
+
+@pytest.mark.parametrize(("lives", "held"), [(300, 270), (100_000, 3_570), (40, 30), (1, 0.75)])
+def test_how_long_a_token_is_held(lives: int, held: float, peer: Peer) -> None:
+    peer.handlers["/oauth/token"] = always(200, GOOD_ANSWER | {"expires_in": lives})
+    peer.handlers["/fhir/Task/1"] = always(200)
+
+    async def get(client: PeerClient) -> float:
+        before = time.monotonic()
+        await client.request(peer.entry, "GET", "/fhir/Task/1", scope=SCOPE)
+        (token,) = client._tokens._held.values()
+        return token.renew_at - before
+
+    # The time it took to ask is not the token's.
+    assert held <= run(get) < held + 1
 
 
 # -- tokens that are not what was asked for -------------------------------------------------------------

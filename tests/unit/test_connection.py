@@ -188,6 +188,16 @@ def test_a_connection_with_one_wrong_fact_is_refused_without_its_values(what: st
         assert value not in str(refused.value)
 
 
+def test_a_webhook_has_no_directory_to_look_its_addresses_up_in(folder: Path) -> None:
+    good = {name: value for name, value in WITH_SECRET.items() if name != "fhir_base"}
+    assert read(good, folder, OURS, RING, webhook=True).token_endpoint == TOKEN
+    assert not read({"profile": "none"}, folder, OURS, RING, webhook=True).asks
+    with pytest.raises(ValueError, match="fhir_base"):
+        read(WITH_SECRET, folder, OURS, RING, webhook=True)
+    with pytest.raises(ValueError, match="token_endpoint"):
+        read(good | {"token_endpoint": ""}, folder, OURS, RING, webhook=True)
+
+
 @pytest.mark.parametrize(
     ("content", "rule"),
     [
