@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Collection, Mapping
 from pathlib import Path
@@ -20,19 +21,26 @@ def shard_file(digest: str) -> str:
 def lay(folder: Path, manifest: str, shards: Mapping[str, bytes], *, keep: Collection[str] = ()) -> None:
     """Write a directory into `folder`, so that a reader finds the old one or the new one, and never a half.
 
-    shards: their texts by digest; those that lie there already are not written again. keep: digests that are
+    shards: their texts by digest; those that lie there whole are not written again. keep: digests that are
     still wanted by readers of the manifest before; every other shard that the new one does not name goes.
     Raises OSError.
     """
     (folder / SHARDS).mkdir(parents=True, exist_ok=True)
     for digest, text in shards.items():
         path = folder / shard_file(digest)
-        if not path.exists():
+        if not _is_there(path, digest):
             replace(path, text)
     replace(folder / MANIFEST, manifest.encode("ascii"))
     for path in sorted((folder / SHARDS).glob("*.json")):
         if path.stem not in shards and path.stem not in keep:
             path.unlink(missing_ok=True)
+
+
+def _is_there(path: Path, digest: str) -> bool:
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest() == digest
+    except OSError:
+        return False
 
 
 def replace(path: Path, content: bytes) -> None:

@@ -78,6 +78,8 @@ def read(text: str, where: str, now: datetime) -> Own:
         raise DirectoryError(f"{where}: {said}: is for somebody else to say (waymeet directory add --source)")
     named = [_key(key, where) for key in msgspec.to_builtins(own.statement.jwks)["keys"]]
     lines = text.split()
+    if len(lines) > len(named):
+        raise DirectoryError(f"{where}: has more signatures than keys")
     payloads = [verified(line.encode(), TYPE, named, where, "a key that it names") for line in lines]
     if len({payload for payload, _ in payloads}) > 1:
         raise DirectoryError(f"{where}: its signatures cover different statements")
