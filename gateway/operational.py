@@ -15,7 +15,7 @@ from typing import Any, Final, Protocol
 
 from joserfc.jwk import ECKey
 
-from gateway import clock, key_files, keys, operational_reading, operational_words
+from gateway import clock, keys, operational_reading, operational_state, operational_words
 from gateway.keys import KeyFileError, KeyFileMissing, KeyLocked, KeysError
 from gateway.operational_jwks import MEDIA_TYPE, accepted
 from gateway.operational_pace import PACE, Pace
@@ -83,8 +83,7 @@ class KeyRing:
         self._look_seconds = look_seconds
         self._lock = threading.Lock()
         self._fault = ""
-        folder.mkdir(mode=0o700, exist_ok=True)
-        key_files.check_own_folder(folder)
+        operational_state.prepare(folder)
         self._seen = self._signatures()
         self._again = time.monotonic() + look_seconds
         self.federation_key: ECKey | None = self._read_federation()
@@ -180,6 +179,7 @@ class KeyRing:
         except (KeysError, OSError) as fault:
             self._fault = _words(fault)
             raise
+        self._fault = ""
         self.refresh(now)
         return done
 
@@ -208,6 +208,11 @@ class KeyRing:
             return self.federation_key.thumbprint()
         state = self._held.state
         return str(state.federation["kid"]) if state is not None and state.federation else ""
+
+    @property
+    def signed_until(self) -> datetime | None:
+        """When the signed set is over; None where there is none in force."""
+        return self._held.until
 
     def lines(self, now: datetime) -> list[operational_words.Line]:
         """Every key of the identity, its state and what comes next, in plain words."""

@@ -157,7 +157,8 @@ class Rotation:
                 f"A set holds at most {MOST_KEYS} keys; let some of those that wait be used first."
             )
         key = keys.generate()
-        kid = key.thumbprint()
+        while (kid := key.thumbprint()).startswith("-"):  # which a command line takes for an option
+            key = keys.generate()
         self._change(OperationalKey(kid=kid, made=self._now, urgent=urgent))
         self._write()
         keys.save(self._pem(kid), key, self._passphrase)

@@ -103,6 +103,12 @@ class State(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
         )
 
 
+def prepare(folder: Path) -> None:
+    """Make the folder if it is not there. Raises `KeyFileError` (others can write to it), `OSError`."""
+    folder.mkdir(mode=0o700, exist_ok=True)
+    key_files.check_own_folder(folder)
+
+
 def read(folder: Path, organization: str) -> State:
     """The state of `folder`; an empty one where nothing has been made yet.
 

@@ -58,14 +58,13 @@ def _federation(held: Held, state: State, is_here: bool, pace: Pace) -> Iterator
     public = [] if noted is None else [str(noted["kid"])]
     if is_here and held.signing.thumbprint() not in held.private:
         first = min((_start(key, pace) for key in state.waiting), default=None)
-        said = "signs everything until an operational key has been published long enough"
-        yield Line(held.signing.thumbprint(), FEDERATION, said, "the first operational key signs", first)
+        kid = held.signing.thumbprint()
+        yield Line(kid, FEDERATION, "signs everything, for now", "an operational key signs", first)
+    elif public and is_here:
+        yield Line(public[0], FEDERATION, "signs the set of the others")
     elif public:
-        where = (
-            "signs the set of the operational keys" if is_here else "is kept elsewhere; the directory has it"
-        )
         end = held.set.expires if held.set is not None else None
-        yield Line(public[0], FEDERATION, where, "the signed set must be renewed", end)
+        yield Line(public[0], FEDERATION, "kept elsewhere", "what it signed is over", end)
     for one in state.former:
         yield Line(
             str(one.jwk["kid"]), FEDERATION, "given up, still accepted", "forgotten", one.retired + pace.kept
@@ -90,7 +89,7 @@ def _operational(held: Held, state: State, pace: Pace, now: datetime) -> Iterato
             yield Line(key.kid, OPERATIONAL, "made, not yet published")
             continue
         start = max(_start(key, pace), free)
-        yield Line(key.kid, OPERATIONAL, "published, waits for its time", "signs", start)
+        yield Line(key.kid, OPERATIONAL, "published, waits", "signs", start)
         free = start + pace.term(key.kid)
     for key in sorted((key for key in state.keys if key.revoked), key=_since):
         still = ", but still in the signed set" if key.kid in in_set else ""
@@ -98,7 +97,7 @@ def _operational(held: Held, state: State, pace: Pace, now: datetime) -> Iterato
 
 
 def _urgently(said: str, key: OperationalKey) -> str:
-    return f"{said}, in use without waiting" if key.urgent else said
+    return f"{said}, used without waiting" if key.urgent else said
 
 
 def _start(key: OperationalKey, pace: Pace) -> datetime:
