@@ -104,7 +104,8 @@ class DirectoryFolder:
     def examine(self, name: str, content: bytes, directory: Directory, known: Listed) -> None:
         """Refuse a signed file that could not be used in place of what is in use. name: which of the two."""
         if name == MANIFEST:
-            claims = verified(content, MANIFEST_TYPE, self._anchors, "manifest", "an anchor of this node")
+            whose = "an anchor that this node trusts"
+            claims, _ = verified(content, MANIFEST_TYPE, self._anchors, "manifest", whose)
             offered = decoded(claims, _manifest, "manifest")
             digest = hashlib.sha256(claims).hexdigest()
             with self._store.work() as work:
