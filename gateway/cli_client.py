@@ -218,7 +218,7 @@ def _say_how(told: settings.Settings, content: dict[str, Any], secret: str, key:
     ]
     facts += [("records", f"POST {address}/records/{one}") for one in content["systems"]]
     if CONSENTS in content["scopes"].split():
-        facts.append(("consents", f"POST {address}/fhir/Consent"))
+        facts.append(("consents", f"POST {address}/records/consent or {address}/fhir/Consent"))
     if content["introspects"]:
         facts.append(("introspection", f"POST {address}/oauth/introspect"))
     if key is not None:

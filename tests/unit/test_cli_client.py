@@ -164,7 +164,7 @@ def test_the_operator_is_told_what_to_tell_the_system(node: Path) -> None:
         "token endpoint  https://waymeet.elm.example/oauth/token",
         "scope           system/ServiceRequest.c system/Task.u system/Consent.c",
         "records         POST https://waymeet.elm.example/records/hl7v2-referral",
-        "consents        POST https://waymeet.elm.example/fhir/Consent",
+        "consents        POST https://waymeet.elm.example/records/consent or https://waymeet.elm.example/fhir/Consent",
     ):
         assert fact in told
 
