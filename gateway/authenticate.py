@@ -262,8 +262,6 @@ class TokenServer:
 
     def _known(self, token: bytes, now: datetime) -> Known | None:
         """A token of this server that is good at this moment."""
-        if len(token) > MAX_TOKEN_BYTES:
-            return None
         known = self._tokens.recall(token) or self._tokens.verify(token, now.timestamp())
         return known if known is not None and known.expires > now.timestamp() else None
 

@@ -165,6 +165,16 @@ def test_and_from_nowhere_else_and_is_told_what_a_stranger_is_told(source: str |
     assert node.used == set()
 
 
+def test_a_suspended_client_is_refused_at_its_own_address_too() -> None:
+    node = Node()
+    node.register(addresses=INSIDE)
+    token = node.ask(good(), source="10.2.0.1")["access_token"]
+    node.register(active=False)
+    refused(node, good(), "invalid_client", "not known here", source="10.2.0.1")
+    with pytest.raises(Refused, match="not active"):
+        node.caller(token, source="10.2.0.1")
+
+
 def test_the_time_of_a_token_does_not_depend_on_the_limits() -> None:
     node = Node(attempts=few(), allowance=few())
     assert node.about(node.token())["exp"] == T + 300

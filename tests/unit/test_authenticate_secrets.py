@@ -84,6 +84,7 @@ def test_what_stands_in_the_header_is_form_encoded(node: Node) -> None:
         pytest.param("Basic " + base64.b64encode(b"\xff:x").decode(), "well-formed", id="no UTF-8"),
         pytest.param(basic(secret="%ff"), "well-formed", id="escapes that are no UTF-8"),
         pytest.param("Basic !!!!", "well-formed", id="no base64"),
+        pytest.param(basic()[:9] + "!" + basic()[9:], "well-formed", id="not all of it base64"),
         pytest.param("Basic " + "A" * 3000, "must be Basic", id="oversized"),
         pytest.param("Bearer abc", "must be Basic", id="another scheme"),
         pytest.param("", "must be Basic", id="empty"),
