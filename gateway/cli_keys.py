@@ -159,7 +159,9 @@ def _tell_made(found: Settings, identity: IdentitySettings, done: Sequence[Step]
     if not done:
         tell("Nothing to do: there are keys enough, and the signed set is in force for long.")
     if at_once:
-        tell("It signs from now on; a running node takes it up within a second.")
+        for step in done:
+            if step.what == "used":
+                tell(f"In use from now on: {step.kid}. A running node takes it up within a second.")
         tell("Partners meet a name that they do not know, fetch our keys again within 10 seconds and go on.")
         tell("One that is no Waymeet node may go by its copy for 5 minutes and refuse us until then.")
         tell("The key before is still accepted. If somebody else may have it: waymeet keys revoke NAME")

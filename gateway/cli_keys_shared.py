@@ -57,7 +57,9 @@ def identity_of(found: Settings, name: str) -> IdentitySettings:
 def ring_of(identity: IdentitySettings) -> KeyRing:
     """The keys of an identity as the node reads them. Raises KeyFileError."""
     secret = keys.stated_passphrase()
-    return KeyRing.opened(identity.organization, identity.key, identity.operational, passphrase=secret)
+    return KeyRing.opened(
+        identity.organization, identity.key, identity.operational, passphrase=secret, now=clock.now
+    )
 
 
 def rotation_of(identity: IdentitySettings, federation: ECKey | None) -> Rotation:
