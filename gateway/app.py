@@ -7,7 +7,6 @@ finished response.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 from importlib.metadata import version
 from typing import Any
@@ -23,10 +22,9 @@ from gateway import (
     notify,
     task_search,
 )
-from gateway.assertion import TokenError, read_form
-from gateway.authenticate import NO_STORE
 from gateway.callers import Callers
 from gateway.capability import capability_statement
+from gateway.client_authentication import Keys
 from gateway.directory import Entry, organization_resource
 from gateway.errors import not_found, refuse
 from gateway.exchange import Answer, Exchange
@@ -38,21 +36,25 @@ from gateway.http import (
     json_response,
     require_json,
 )
-from gateway.node import Identity, Node
+from gateway.keys_of_callers import KeysOfCallers
+from gateway.node import SIGNED_JWKS, Identity, Node
+from gateway.oauth_face import OAuthFace
 from gateway.own_face import OwnFace
 from gateway.recording import Ask
 from gateway.store import subscriptions
 
-log = logging.getLogger("waymeet.oauth")
-
 READABLE = ("ServiceRequest", "Patient", "Observation", "DocumentReference")
 
 
-def create_app(node: Node, identity: Identity) -> Guard:
-    """The ASGI application of one identity of the node."""
-    app = FastAPI(title="Waymeet", docs_url=None, redoc_url=None)
+def create_app(node: Node, identity: Identity, keys: Keys | None = None) -> Guard:
+    """The ASGI application of one identity of the node.
+
+    keys: finds the public keys of its callers; without it only those that are registered inline are known.
+    """
+    app = FastAPI(title="Waymeet", docs_url=None, redoc_url=None, openapi_url=None)
     answer_errors(app)
-    exchange, callers = Exchange(node), Callers(node, identity)
+    exchange, callers = Exchange(node), Callers(node, identity, keys or KeysOfCallers(node))
+    oauth = OAuthFace(node, identity, callers.tokens)
     face = _Face(node, identity, exchange, callers)
     own = OwnFace(node, identity, exchange, callers)
 
@@ -62,10 +64,13 @@ def create_app(node: Node, identity: Identity) -> Guard:
     route("GET", "/health", face.health)
     route("GET", "/ready", face.ready)
     route("GET", "/fhir/metadata", face.metadata)
-    route("GET", "/.well-known/smart-configuration", face.smart_configuration)
-    route("GET", "/fhir/.well-known/smart-configuration", face.smart_configuration)
-    route("GET", "/.well-known/jwks.json", face.jwks)
-    route("POST", "/oauth/token", face.token)
+    route("GET", "/.well-known/smart-configuration", oauth.smart_configuration)
+    route("GET", "/fhir/.well-known/smart-configuration", oauth.smart_configuration)
+    route("GET", "/.well-known/jwks.json", oauth.jwks)
+    route("GET", SIGNED_JWKS, oauth.signed_jwks)
+    route("POST", "/oauth/token", oauth.token)
+    route("POST", "/oauth/introspect", oauth.introspect)
+    route("POST", "/oauth/revoke", oauth.revoke)
     route("GET", "/fhir/Task", face.search_tasks)
     route("GET", "/fhir/Task/{id}", face.read("Task"))
     route("PUT", "/fhir/Task/{id}", face.update_task)
@@ -86,7 +91,7 @@ def create_app(node: Node, identity: Identity) -> Guard:
         if node.settings.consent_service:
             route("GET", "/cds-services", own.cds_services)
             route("POST", "/cds-services/patient-consent-consult", own.consult_consents)
-    return Guard(app, node.settings.body_limit)
+    return Guard(app, node.settings.body_limit, identity.address, node.settings.proxies)
 
 
 class _Face:
@@ -97,7 +102,6 @@ class _Face:
         self._identity = identity
         self._exchange = exchange
         self._callers = callers
-        self._tokens = callers.tokens
 
     # ------------------------------------------------------------ open to everybody
 
@@ -113,25 +117,6 @@ class _Face:
     async def metadata(self, _request: Request) -> Response:
         """CapabilityStatement."""
         return fhir_response(capability_statement(self._identity, version("waymeet"), health.STARTED))
-
-    async def smart_configuration(self, _request: Request) -> Response:
-        """SMART App Launch 2.2, discovery for backend services."""
-        return json_response(self._tokens.smart_configuration())
-
-    async def jwks(self, _request: Request) -> Response:
-        """This identity's public keys."""
-        return json_response(self._tokens.jwks())
-
-    async def token(self, request: Request) -> Response:
-        """OAuth 2.0 token endpoint (client_credentials with a signed assertion)."""
-        body = await request.body()
-        try:
-            form = read_form(body, request.headers.get("content-type", ""))
-            answer = await run_in_threadpool(self._tokens.token, form, self._node.now())
-        except TokenError as error:
-            log.info("token refused (%s): %s", error.error, error.description)
-            return json_response(error.body(), error.status, NO_STORE)
-        return json_response(answer, headers=NO_STORE)
 
     # ------------------------------------------------------------ partners
 
@@ -186,11 +171,11 @@ class _Face:
     async def organization(self, request: Request) -> Response:
         """An organisation of the directory, from this node's copy."""
         self._callers.partner(request, "Organization", "r")
-        wanted = request.path_params["id"]
-        for entry in self._node.directory.entries:
-            if entry.id == wanted:
-                return fhir_response(organization_resource(entry))
-        raise not_found()
+        entry = self._node.directory.by_id(request.path_params["id"])
+        if entry is None:
+            raise not_found()
+        trusted = self._node.peer(entry.organization) or entry
+        return fhir_response(organization_resource(trusted))
 
     async def subscribe(self, request: Request) -> Response:
         """A partner's Subscription to its Tasks (backport R4, rest-hook, id-only)."""

@@ -5,39 +5,55 @@ from __future__ import annotations
 from fastapi import Request
 
 from gateway import scopes
+from gateway.allowance import Allowance
 from gateway.authenticate import Caller, TokenServer
+from gateway.client_authentication import Keys
 from gateway.errors import not_found
-from gateway.http import insufficient_scope, request_id, require_json
+from gateway.http import insufficient_scope, request_id, require_json, source
 from gateway.node import PARTNER_SCOPES, Identity, Node
 from gateway.recording import Ask
+from gateway.sending import DIRECTORY_HEADER
 from gateway.store import received
 
 
 class Callers:
     """Those who call one identity of the node, and the tokens it gives them."""
 
-    def __init__(self, node: Node, identity: Identity) -> None:
+    def __init__(self, node: Node, identity: Identity, keys: Keys) -> None:
+        """keys: finds the public keys of those who prove themselves with one."""
+        limits = node.settings.limits
         self._node = node
         self._identity = identity
+        self.allowance = Allowance(limits.requests_per_second, at_once=limits.requests_at_once)
         self.tokens = TokenServer(
             identity.address,
-            identity.key,
+            identity.ring,
             lambda client_id: node.registration(identity, client_id),
             self._remember,
+            keys,
+            node.revoked,
             PARTNER_SCOPES,
+            attempts=Allowance(limits.requests_per_second),
+            allowance=Allowance(limits.requests_per_second),
         )
 
     def any(self, request: Request) -> Caller:
-        """Whoever has a token of this identity. Raises Refused 401."""
-        return self.tokens.verify(request.headers.get("authorization"), self._node.now())
+        """Whoever has a token of this identity. Raises Refused 401 or 429."""
+        caller = self.tokens.verify(
+            request.headers.get("authorization"), self._node.now(), source(request) or None
+        )
+        self.allowance.take(caller.client_id)
+        return caller
 
     def partner(self, request: Request, resource_type: str, letter: str) -> Ask:
-        """A partner with the scope that this takes. Raises Refused 401, 403, or the one 404."""
+        """A partner with the scope that this takes. Raises Refused 401, 403, 429, or the one 404."""
         caller = self.any(request)
         if not scopes.grants(caller.scopes, resource_type, letter):
             raise insufficient_scope(resource_type, letter)
         if caller.organization is None:
             raise not_found()
+        if said := request.headers.get(DIRECTORY_HEADER):
+            self._node.trust.heard(caller.organization, said)
         return Ask(caller.organization, self._identity, request_id(request), caller.purposes)
 
     def keeper_of_consents(self, request: Request) -> Ask:

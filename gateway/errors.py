@@ -45,6 +45,12 @@ def refuse(status: int, code: str, message: str, **where: Any) -> Refused:
     return Refused(status, [Issue("error", code, message, **where)])
 
 
+def no_new_dossier() -> Refused:
+    """503 while it cannot be known who has been suspended: what is not open yet stays closed."""
+    why = "No new dossier is opened until this node has a suspension list in force. Try again."
+    return Refused(503, [Issue("error", "transient", why)], erring="this node", headers={"Retry-After": "60"})
+
+
 def not_found() -> Refused:
     """The one answer for what does not exist, is not permitted, or is about someone unknown here.
 

@@ -39,7 +39,7 @@ from gateway import (
 )
 from gateway.clock import stamp
 from gateway.correcting import correct
-from gateway.errors import Refused, not_found, refuse
+from gateway.errors import Refused, no_new_dossier, not_found, refuse
 from gateway.judge import Denied, judge, permitted
 from gateway.node import Node
 from gateway.offering import Receipt, after_change, offer_if_permitted
@@ -260,6 +260,9 @@ class Exchange:
         referral.check_transition(task.status, wanted["status"], "owner", wanted.get("statusReason"))
         if found := errors(validate(wanted, canonical.REFERRAL_TASK, held)):
             raise Refused(422, found)
+        opens = task.status not in referral.OPEN and wanted["status"] in referral.OPEN
+        if opens and not self.node.trust.opens_dossiers():
+            raise no_new_dossier()
         detail = {name: wanted[name] for name in referral.OWNER_ELEMENTS[1:] if name in wanted}
         return tasks.change(work, task, wanted["status"], detail)
 

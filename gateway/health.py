@@ -15,7 +15,7 @@ def checks(node: Node) -> dict[str, bool]:
     return {
         "keys": _works(lambda: _seals(node)),
         "store": _works(node.store.database.ready),
-        "directory": _works(lambda: not node.directory.expired(node.now())),
+        "directory": _works(lambda: node.trust.standing() != "over"),
     }
 
 

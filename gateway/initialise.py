@@ -14,8 +14,8 @@ from joserfc.jwk import ECKey
 
 from consent.agreement_draft import draft
 from consent.agreement_signing import sign as sign_agreement
-from gateway import keys
-from gateway.directory import sign
+from gateway import keys, registered
+from gateway.directory_signing import publish
 from gateway.store.vault import make_node_key
 
 CLIENT = "own-system"
@@ -70,7 +70,18 @@ def write_node(folder: Path, plan: Plan) -> list[dict[str, Any]]:
         entries.append(_entry(one, key))
     client = keys.generate()
     keys.save(folder / "keys" / f"{CLIENT}.pem", client)
-    write_json(folder / "keys" / f"{CLIENT}.jwks.json", keys.public_jwks(client))
+    registered.write(
+        folder / "clients",
+        {
+            "id": CLIENT,
+            "name": "The agency's own system",
+            "systems": [plan.system],
+            "scopes": "system/ServiceRequest.c system/Task.u system/Consent.c",
+            "auth": {"method": "private_key_jwt", "jwks": keys.public_jwks(client)},
+            "status": "active",
+            "key": f"../keys/{CLIENT}.pem",
+        },
+    )
     with (folder / "node.yaml").open("x", encoding="utf-8") as file:
         file.write(_configuration(plan))
     return entries
@@ -93,17 +104,10 @@ def publish_directory(
     now: datetime,
 ) -> None:
     """Sign a directory and lay it, with the anchor's public half, into each node's folder."""
-    manifest = {
-        "iss": issuer,
-        "iat": int(now.timestamp()),
-        "exp": int((now + timedelta(days=DIRECTORY_DAYS)).timestamp()),
-        "sequence": sequence,
-        "entries": list(entries),
-    }
-    signed = sign(manifest, anchor)
     public = keys.public_jwks(anchor)["keys"][0]
     for folder in folders:
-        (folder / "directory.jws").write_text(signed, encoding="ascii")
+        place = folder / "directory"
+        publish(place, issuer, entries, anchor, sequence=sequence, now=now, days=DIRECTORY_DAYS)
         write_json(folder / "keys" / "anchor.pub.json", public)
 
 
@@ -171,7 +175,6 @@ def _configuration(plan: Plan) -> str:
         mapping=plan.system,
         writeback=plan.writeback,
         recipients=recipients,
-        client=CLIENT,
     )
 
 

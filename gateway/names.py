@@ -23,4 +23,4 @@ class Names(Mapping[str, str]):
         return (entry.organization for entry in self._directory.entries)
 
     def __len__(self) -> int:
-        return len(self._directory.entries)
+        return len(self._directory)

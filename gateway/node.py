@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import msgspec
 from joserfc.jwk import ECKey, JWKRegistry
@@ -22,14 +23,20 @@ import consent
 import mappings
 from consent import Policy
 from consent.agreement_book import AgreementBook, Listing, listing
-from gateway import clock, keys, settings
+from gateway import clock, connection_files, key_files, keys, settings
 from gateway.authenticate import Registration
+from gateway.client import PeerClient
 from gateway.compiled import Compiled
-from gateway.directory import Directory, DirectoryError, Entry
+from gateway.connection import Connection
+from gateway.directory import Directory, Entry
+from gateway.key_sources import KeySource
 from gateway.names import Names
-from gateway.settings import Settings, mapping_path
-from gateway.store import marks
+from gateway.operational import KeyRing
+from gateway.registered import Registered
+from gateway.revoked import Revoked
+from gateway.settings import IdentitySettings, Settings, mapping_path
 from gateway.store.work import Store
+from gateway.trust import Trust
 from mappings import LocalMapping
 from profiles import package_store
 from profiles.document import DocumentError
@@ -40,6 +47,9 @@ log = logging.getLogger("waymeet.node")
 # A folder that takes longer than this (seconds) to look through takes at most one fiftieth of the time.
 _QUICK_LOOK = 0.02
 _LOOK_PART = 50
+
+# Where a node publishes its operational keys under a signature of the key that the directory names.
+SIGNED_JWKS = "/.well-known/signed-jwks.jws"
 
 # What a partner's node may do here, and asks for there: the SDOH-CC "Light" pattern, notifications included.
 PARTNER_SCOPES = (
@@ -57,13 +67,13 @@ PARTNER_SCOPES = (
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Identity:
-    """A name that this node answers under, with its own address and key."""
+    """A name that this node answers under, with its own address and keys."""
 
     organization: str
     address: str
     host: str
     port: int
-    key: ECKey
+    ring: KeyRing
     alias: bool
 
     @property
@@ -94,26 +104,18 @@ class Node:
             name: mappings.load(mapping_path(settings, system.mapping))
             for name, system in settings.systems.items()
         }
+        self._passphrase = key_files.stated_passphrase(settings.passphrase_file)
         self.identities: Mapping[str, Identity] = {
-            entry.organization: Identity(
-                entry.organization,
-                entry.address,
-                entry.host,
-                entry.port,
-                keys.load(entry.key),
-                entry.alias,
-            )
-            for entry in settings.identities
+            told.organization: self._identity(told) for told in settings.identities
         }
         settings.retention.check(self.policy, settings.path.name)
         self.compiled = Compiled(settings.timezone)
         self.ended: deque[str] = deque()  # disclosures whose last byte is sent; the worker notes them
-        self._anchors = [_public_key(path) for path in settings.anchors]
-        self._locals = {client.id: client for client in settings.clients}
-        self._local_jwks = {client.id: _jwks(client.jwks) for client in settings.clients}
+        self.clients = Registered(settings.clients)
         self.store = Store(settings.data, _node_key(settings.node_key), settings.tenant, now)
-        self._directory_seen = _changed(settings.directory)
-        self._directory = self._read_directory()
+        self.revoked = Revoked(self.store)
+        anchors = [_public_key(path) for path in settings.directory.anchors]
+        self.trust = Trust(self.store, settings.directory.folder, anchors, now, settings.directory.grace)
         self._look_up_partners()
 
     @property
@@ -129,7 +131,7 @@ class Node:
     @property
     def directory(self) -> Directory:
         """The directory in use."""
-        return self._directory
+        return self.trust.directory
 
     @property
     def names(self) -> Names:
@@ -141,18 +143,18 @@ class Node:
 
         Opens a unit of work, so it is never called within one: the worker calls it between two.
         """
-        directory, agreements = _changed(self.settings.directory), self._agreement_files()
-        if (directory, agreements) == (self._directory_seen, self._agreements_seen):
-            return False
-        self._directory_seen, self._agreements_seen = directory, agreements
-        try:
-            self._directory = self._read_directory()
-            self.agreements = AgreementBook.read(self.settings.agreements, self.agreements)
-        except (DirectoryError, DocumentError) as fault:
-            log.error("what has changed is not used: %s", fault)
-            return False
-        self._look_up_partners()
-        return True
+        changed = self.trust.refresh()
+        found = self._agreement_files()
+        if found != self._agreements_seen:
+            self._agreements_seen = found
+            try:
+                self.agreements = AgreementBook.read(self.settings.agreements, self.agreements)
+                changed = True
+            except DocumentError as fault:
+                log.error("what has changed is not used: %s", fault)
+        if changed:
+            self._look_up_partners()
+        return changed
 
     def _agreement_files(self) -> Listing:
         """The agreement files as they are now; where there are very many, as they were a moment ago."""
@@ -166,9 +168,13 @@ class Node:
         return found
 
     def _look_up_partners(self) -> None:
-        """Verify now the signatures of all agreements that a decision can come to rest on."""
+        """Verify now the signatures of all agreements that a decision can come to rest on.
+
+        Whoever is a partner by one of them is met here: with these keys, until it hands over to others.
+        """
         for organization in self.identities:
-            self.partners(organization)
+            for partner in self.partners(organization):
+                self.trust.pin(partner.organization)
 
     def is_known(self) -> bool:
         """Whether the directory holds the name that we send under, with this address and key.
@@ -178,61 +184,91 @@ class Node:
         ours = self.sends_as
         entry = self.directory.entry(ours.organization)
         return (
-            entry is not None
-            and entry.address == ours.address
-            and ours.key.thumbprint() in {key.get("kid") for key in entry.jwks["keys"]}
+            entry is not None and entry.address == ours.address and ours.ring.federation in entry.thumbprints
         )
 
-    def _read_directory(self) -> Directory:
-        """The directory in the file; one older than any that was ever used here is refused (rollback)."""
-        with self.store.work() as work:
-            lowest = marks.highest(work, marks.DIRECTORY)
-            found = Directory.read(self.settings.directory, self._anchors, self.now(), lowest)
-            marks.note(work, marks.DIRECTORY, found.sequence)
-        return found
-
     def peer(self, organization: str) -> Entry | None:
-        """A partner's directory entry; None when unknown or when the directory itself has expired."""
-        directory = self.directory
-        return None if directory.expired(self.now()) else directory.entry(organization)
+        """A partner's directory entry as it may be trusted at this moment; None if not at all."""
+        return self.trust.entry(organization)
 
     def partners(self, organization: str) -> tuple[Entry, ...]:
         """Those in the directory that have an agreement in force with one of our identities."""
-        directory, now = self.directory, self.now()
-        if directory.expired(now):
-            return ()
+        now = self.now()
         found = (
             entry
             for other in self.agreements.parties_of(organization)
-            if (entry := directory.entry(other)) and self.agreements.are_partners(organization, other, now)
+            if (entry := self.peer(other)) and self.agreements.are_partners(organization, other, now)
         )
         return tuple(sorted(found, key=lambda entry: entry.organization))
 
     def registration(self, identity: Identity, client_id: str) -> Registration | None:
         """Who may ask for tokens under one of our names: partners, and at home our own systems."""
-        local = None if identity.alias else self._locals.get(client_id)
+        local = None if identity.alias else self.clients.find(client_id)
         if local is not None:
             return Registration(
                 client_id=client_id,
-                jwks=self._local_jwks[client_id],
-                scopes=frozenset(local.scopes.split()),
-                organization=None,
-                systems=local.systems,
-                purposes=frozenset(),
+                keys=local.keys,
+                secret=local.secret,
+                scopes=local.scopes,
+                systems=local.systems & self.settings.systems.keys(),
+                purposes=local.purposes,
                 active=local.active,
+                addresses=local.addresses,
+                introspects=local.introspects,
             )
         partner = self.peer(client_id)
         if partner is None or not self.agreements.are_partners(identity.organization, client_id, self.now()):
             return None
         return Registration(
             client_id=client_id,
-            jwks=partner.jwks,
+            keys=_keys_of(partner),
             scopes=frozenset(PARTNER_SCOPES),
             organization=partner.organization,
-            systems=frozenset(),
             purposes=partner.purposes,
             active=partner.status == "active",
         )
+
+    def connection(self, identity: Identity, written: Mapping[str, Any]) -> Connection:
+        """How `identity` gets a token where the configuration says more than the directory does.
+
+        Raises ValueError and KeysError, which name the member or the file.
+        """
+        folder = self.settings.path.parent
+        return connection_files.read(written, folder, identity.organization, identity.ring, self._passphrase)
+
+    def client(self, identity: Identity) -> PeerClient:
+        """An HTTP client that speaks for one of our names; for its user to close."""
+        return PeerClient(
+            identity.organization,
+            identity.ring,
+            networks=self.settings.networks,
+            connections={
+                organization: self.connection(identity, written)
+                for organization, written in self.settings.connections.items()
+            },
+            ca_file=self.settings.authorities,
+        )
+
+    def _identity(self, told: IdentitySettings) -> Identity:
+        return Identity(
+            told.organization,
+            told.address,
+            told.host,
+            told.port,
+            KeyRing.opened(
+                told.organization, told.key, told.operational, passphrase=self._passphrase, now=self.now
+            ),
+            told.alias,
+        )
+
+    def alarms(self) -> tuple[str, ...]:
+        """What is wrong at this moment with directory, suspension list and keys, in words for an operator."""
+        of_keys = (
+            f"{identity.organization.rpartition('/')[2]}: {alarm}"
+            for identity in self.identities.values()
+            for alarm in identity.ring.alarms(self.now())
+        )
+        return (*self.trust.alarms, *of_keys)
 
     def stamp(self) -> str:
         """This moment as it is written in resources."""
@@ -270,11 +306,8 @@ def _public_key(path: Path) -> ECKey:
     return key
 
 
-def _jwks(path: Path) -> Mapping[str, object]:
-    found: Mapping[str, object] = msgspec.json.decode(path.read_bytes())
-    return found
-
-
-def _changed(path: Path) -> tuple[int, int]:
-    status = path.stat()
-    return status.st_mtime_ns, status.st_size
+def _keys_of(partner: Entry) -> KeySource:
+    """A partner's keys: those in the directory, and what its node publishes under a signature of theirs."""
+    if partner.endpoints:
+        return KeySource(partner.jwks)
+    return KeySource(partner.jwks, f"{partner.address}{SIGNED_JWKS}", partner.organization)

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
 import mappings
-from gateway import keys
+from gateway import key_files, keys
 from gateway.client import Answer, PeerClient
 from gateway.directory import Entry
-from gateway.settings import ClientSettings, Settings, mapping_path
+from gateway.operational import KeyRing
+from gateway.registered import LocalClient, Registered
+from gateway.settings import Settings, mapping_path
 
 _CONTENT_TYPES = {
     ".csv": "text/csv",
@@ -71,7 +74,14 @@ async def _post(
 ) -> Answer:
     acting = _client(settings, system)
     assert acting.key is not None
-    client = PeerClient(acting.id, keys.load(acting.key), max_body=16 * 1024 * 1024)
+    key = keys.load(acting.key, key_files.stated_passphrase(settings.passphrase_file))
+    client = PeerClient(
+        acting.id,
+        KeyRing.of(key),
+        networks=[ip_network("0.0.0.0/0"), ip_network("::/0")],  # our own node is where we put it
+        ca_file=settings.authorities,
+        max_body=16 * 1024 * 1024,
+    )
     try:
         return await client.request(
             _own_node(settings),
@@ -85,16 +95,14 @@ async def _post(
         await client.close()
 
 
-def _client(settings: Settings, system: str) -> ClientSettings:
+def _client(settings: Settings, system: str) -> LocalClient:
     if system not in settings.systems:
         known = ", ".join(settings.systems)
         raise NoClient(f"there is no system {system} in {settings.path.name}; there is {known}")
-    for client in settings.clients:
-        if client.key is not None and system in client.systems:
+    for client in Registered(settings.clients).all():
+        if client.key is not None and client.active and system in client.systems:
             return client
-    raise NoClient(
-        f"no client with a `key` may hand in records of {system}; see `clients` in {settings.path.name}"
-    )
+    raise NoClient(f"no client with a `key` may hand in records of {system}; see `waymeet client list`")
 
 
 def _own_node(settings: Settings) -> Entry:

@@ -103,6 +103,8 @@ async def pull(node: Node, clients: Clients, body: Mapping[str, Any]) -> None:
     if known.offered_at is None or (newer and status not in referral.OPEN):
         await _hand_offer(node, source, known, task)
     if status in referral.OPEN and (known.opened_at is None or newer):
+        if known.opened_at is None and not node.trust.opens_dossiers():
+            raise Stopped(Later("there is no suspension list in force: no new dossier is opened"))
         await _hand_dossier(node, source, known, task)
     await in_store(node, lambda work: inbound.change(work, known.id, seen_at=_changed_at(task)))
 

@@ -22,6 +22,7 @@ from profiles.outcome import errors
 from profiles.registry import Definitions
 
 FHIR_JSON = "application/fhir+json"
+DIRECTORY_HEADER = "Waymeet-Directory"
 _WORTH_ANOTHER_TRY = frozenset({401, 403, 408, 412, 425, 429})
 
 Clients = Mapping[str, PeerClient]
@@ -52,12 +53,14 @@ class Read:
 class Partner:
     """A partner in the directory, and the client of the identity that speaks to it.
 
-    held: the definitions that its answers are checked against, if not only those that ship.
+    held: the definitions that its answers are checked against, if not only those that ship. directory: which
+    directory we go by, for it to compare with its own.
     """
 
     client: PeerClient
     entry: Entry
     held: Definitions | None = None
+    directory: str = ""
 
     async def read(self, path: str, scope: str) -> Read:
         """The FHIR resource at `path` under the partner's base. Raises Gone or Stopped."""
@@ -80,6 +83,8 @@ class Partner:
         sent = {"Accept": FHIR_JSON, "X-Request-Id": str(uuid4())}
         if resource is not None:
             sent["Content-Type"] = FHIR_JSON
+        if self.directory:
+            sent[DIRECTORY_HEADER] = self.directory
         sent |= {name.replace("_", "-"): value for name, value in headers.items()}
         content = None if resource is None else fhir_json.encode(resource)
         try:
@@ -103,7 +108,7 @@ def partner(node: Node, clients: Clients, organization: str, partner_url: str) -
     entry = node.peer(partner_url)
     if entry is None:
         raise Stopped(Later("the partner is not in the directory at this moment"))
-    return Partner(clients[organization], entry, node.definitions)
+    return Partner(clients[organization], entry, node.definitions, node.trust.said())
 
 
 def succeeded(answer: Answer) -> None:

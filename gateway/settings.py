@@ -6,15 +6,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import timedelta
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import mappings
-from gateway import scopes
 from gateway.retention import Retention
 from profiles.document import Document, DocumentError, load, read_schema
 from profiles.outcome import Issue
+
+Network = IPv4Network | IPv6Network
 
 VICTIM_SERVICES = "victim-service-provider"
 CONSENTS = "consent"  # the last part of `POST /records/consent`, so no system's name
@@ -27,6 +30,7 @@ class IdentitySettings:
     """A name that this node answers under: an entry of its own in the directory.
 
     `alias` identities speak to partners only; an agency's own systems use the first one without it.
+    key: the federation key. operational: folder of the keys that it vouches for. tls: certificate and key.
     """
 
     organization: str
@@ -35,35 +39,59 @@ class IdentitySettings:
     port: int
     key: Path
     alias: bool
+    operational: Path
+    tls: tuple[Path, Path] | None
 
 
 @dataclass(frozen=True, slots=True)
 class SystemSettings:
-    """One of the agency's own systems: how its records read, and where answers go."""
+    """One of the agency's own systems: how its records read, and where answers go.
+
+    auth: how to get a token for the webhook (`gateway.connection_files`).
+    """
 
     name: str
     mapping: str
     folder: Path | None
     webhook: str | None
+    auth: Mapping[str, Any] | None
     recipients: Mapping[str, str]
     inbox: bool
 
 
 @dataclass(frozen=True, slots=True)
-class ClientSettings:
-    """A client of the agency's own that may hand in records."""
+class DirectorySettings:
+    """The mirror of the directory. url: where it is fetched from; None: somebody lays it into the folder.
 
-    id: str
-    jwks: Path
-    key: Path | None
-    systems: frozenset[str]
-    scopes: str
-    active: bool
+    grace: how long after its end existing partners go on.
+    """
+
+    folder: Path
+    url: str | None
+    anchors: tuple[Path, ...]
+    poll_seconds: int
+    grace: timedelta
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How much one caller may ask for, and how long (seconds) a request may take to come and to be taken."""
+
+    requests_per_second: int = 200
+    requests_at_once: int = 64
+    headers_seconds: int = 10
+    body_seconds: int = 30
+    answer_seconds: int = 30
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """Everything a node is told by its operator."""
+    """Everything a node is told by its operator.
+
+    networks: what partners' addresses may lie in besides public ones. proxies: whose word about a caller's
+    address is believed. authorities: further TLS authorities to trust (PEM). connections: by the partner's
+    directory URL, how to get a token there. clients: folder of the agency's own systems' registrations.
+    """
 
     path: Path
     name: str
@@ -73,12 +101,18 @@ class Settings:
     contact: str
     timezone: ZoneInfo
     identities: tuple[IdentitySettings, ...]
-    directory: Path
-    anchors: tuple[Path, ...]
+    directory: DirectorySettings
     agreements: Path
     policies: Path | None
     data: Path
     node_key: Path
+    passphrase_file: Path | None
+    rotate_keys: bool
+    networks: tuple[Network, ...]
+    proxies: tuple[Network, ...]
+    authorities: Path | None
+    limits: Limits
+    connections: Mapping[str, Mapping[str, Any]]
     close_grace_minutes: int
     retention: Retention
     poll_minutes: int
@@ -86,7 +120,7 @@ class Settings:
     consent_service: bool
     body_limit: int
     systems: Mapping[str, SystemSettings]
-    clients: tuple[ClientSettings, ...]
+    clients: Path
 
     @property
     def packages(self) -> Path:
@@ -121,12 +155,18 @@ def read(path: Path) -> Settings:
         contact=f"{data['contact']['name']}, {data['contact']['telecom']}",
         timezone=_timezone(document),
         identities=tuple(_identity(base, entry) for entry in data["identities"]),
-        directory=base / data["directory"]["file"],
-        anchors=tuple(base / anchor for anchor in data["directory"]["anchors"]),
+        directory=_directory(base, data["directory"]),
         agreements=base / data["agreements"],
-        policies=base / data["policies"] if "policies" in data else None,
+        policies=_optional(base, data, "policies"),
         data=base / data["data"],
         node_key=base / data["node_key"],
+        passphrase_file=_optional(base, data, "passphrase_file"),
+        rotate_keys=data.get("rotate_keys", True),
+        networks=_networks(document, "networks"),
+        proxies=_networks(document, "proxies"),
+        authorities=_optional(base, data, "authorities"),
+        limits=Limits(**data.get("limits", {})),
+        connections=data.get("connections", {}),
         close_grace_minutes=data.get("close_grace_minutes", 24 * 60),
         retention=Retention.stated(data.get("retention", {}), data["kinds"]),
         poll_minutes=data.get("poll_minutes", 15),
@@ -134,7 +174,7 @@ def read(path: Path) -> Settings:
         consent_service=data.get("consent_service", VICTIM_SERVICES not in data["kinds"]),
         body_limit=data.get("body_limit_bytes", 1024 * 1024),
         systems={name: _system(base, name, entry) for name, entry in data["systems"].items()},
-        clients=tuple(_client(base, entry) for entry in data["clients"]),
+        clients=base / data["clients"],
     )
     _check(document, settings)
     return settings
@@ -155,6 +195,18 @@ def _identity(base: Path, entry: Mapping[str, Any]) -> IdentitySettings:
         port=int(port),
         key=base / entry["key"],
         alias=entry.get("alias", False),
+        operational=base / entry.get("operational", str(Path(entry["key"]).with_suffix(".operational"))),
+        tls=(base / entry["tls"]["certificate"], base / entry["tls"]["key"]) if "tls" in entry else None,
+    )
+
+
+def _directory(base: Path, entry: Mapping[str, Any]) -> DirectorySettings:
+    return DirectorySettings(
+        folder=base / entry["folder"],
+        url=entry.get("url"),
+        anchors=tuple(base / anchor for anchor in entry["anchors"]),
+        poll_seconds=entry.get("poll_seconds", 30),
+        grace=timedelta(days=entry.get("grace_days", 14)),
     )
 
 
@@ -165,20 +217,26 @@ def _system(base: Path, name: str, entry: Mapping[str, Any]) -> SystemSettings:
         mapping=entry["mapping"],
         folder=base / writeback["folder"] if "folder" in writeback else None,
         webhook=writeback.get("webhook"),
+        auth=writeback.get("auth"),
         recipients=dict(entry.get("recipients", {})),
         inbox=entry.get("inbox", False),
     )
 
 
-def _client(base: Path, entry: Mapping[str, Any]) -> ClientSettings:
-    return ClientSettings(
-        id=entry["id"],
-        jwks=base / entry["jwks"],
-        key=base / entry["key"] if "key" in entry else None,
-        systems=frozenset(entry["systems"]),
-        scopes=entry["scopes"],
-        active=entry.get("active", True),
-    )
+def _optional(base: Path, data: Mapping[str, Any], name: str) -> Path | None:
+    return base / data[name] if name in data else None
+
+
+def _networks(document: Document, name: str) -> tuple[Network, ...]:
+    found, issues = [], []
+    for number, text in enumerate(document.data.get(name, ())):
+        try:
+            found.append(ip_network(text))
+        except ValueError:
+            issues.append(document.issue((name, number), "is not a network, such as 10.2.0.0/16"))
+    if issues:
+        raise document.error(issues)
+    return tuple(found)
 
 
 def _timezone(document: Document) -> ZoneInfo:
@@ -205,14 +263,5 @@ def _check(document: Document, settings: Settings) -> None:
         issues.append(
             document.issue(("systems", CONSENTS), "is where consents are handed in; choose another name")
         )
-    for number, client in enumerate(settings.clients):
-        issues += [
-            document.issue(("clients", number, "systems"), f"there is no system {name!r} in this file")
-            for name in sorted(client.systems - settings.systems.keys())
-        ]
-        try:
-            scopes.split(client.scopes)
-        except scopes.ScopeError as fault:
-            issues.append(document.issue(("clients", number, "scopes"), str(fault)))
     if issues:
         raise document.error(issues)

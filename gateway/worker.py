@@ -13,6 +13,7 @@ from gateway.outbox import Done, GiveUp, Later, Outcome, Posted
 from gateway.recording import Ask
 from gateway.sending import Clients, Stopped
 from gateway.store import disclosures, subscribed
+from gateway.upkeep import Upkeep
 
 log = logging.getLogger("waymeet.worker")
 
@@ -35,6 +36,7 @@ class Worker:
         await asyncio.to_thread(self._take_over)
         await asyncio.to_thread(self._subscribe_everywhere)
         housekeeping = asyncio.create_task(self._keep_house())
+        upkeep = asyncio.create_task(Upkeep(self._node, self._clients).run())
         under_way: set[asyncio.Task[None]] = set()
         try:
             while True:
@@ -47,7 +49,7 @@ class Worker:
                 else:
                     await asyncio.sleep(IDLE_SECONDS)
         finally:
-            for task in (housekeeping, *under_way):
+            for task in (housekeeping, upkeep, *under_way):
                 task.cancel()
 
     def _take_over(self) -> None:

@@ -62,9 +62,12 @@ async def hand_over(
     if settings.folder is not None:
         await asyncio.to_thread(_write, settings.folder, f"{name}{rendered.suffix}", rendered.body)
     if settings.webhook is not None:
+        connection = node.connection(node.home, settings.auth) if settings.auth else None
         headers = {"Content-Type": rendered.content_type, "Idempotency-Key": name}
         try:
-            answer = await client.post_webhook(settings.webhook, headers, rendered.body, rendered.method)
+            answer = await client.post_webhook(
+                settings.webhook, headers, rendered.body, rendered.method, connection
+            )
             succeeded(answer)
         except PeerUnavailable:
             raise Stopped(Later("the agency's own system does not answer")) from None

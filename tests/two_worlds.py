@@ -190,21 +190,22 @@ class World:
         self.node, self.clock = self.source.node, self.source.clock
         identity = self.source.identity
         slug = identity.organization.rpartition("/")[2]
-        public = keys.public_jwks(identity.key)["keys"][0]
+        public = keys.public_jwks(identity.ring.signing)["keys"][0]
         self.alike = Alike(
             {
                 slug: "<source>",
                 self.source.names[slug].name: "<Source>",
                 identity.address: "<address of source>",
+                self.node.trust.said(): "<directory>",  # each world has one of its own
                 **{public[one]: f"<key {one}>" for one in ("kid", "x", "y")},
             }
         )
         self.app = create_app(self.node, identity)
         self.exchange = Exchange(self.node)
         self.operator = Ask("operator", self.node.home, str(uuid4()))
-        with patch("gateway.client.httpx2.AsyncHTTPTransport", lambda **_: _Partners(self)):
+        with patch("gateway.client.routes", lambda *_: _Partners(self)):
             clients = {
-                one.organization: PeerClient(one.organization, one.key)
+                one.organization: PeerClient(one.organization, one.ring)
                 for one in self.node.identities.values()
             }
         self._worker = Worker(self.node, clients)

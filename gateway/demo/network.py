@@ -122,11 +122,10 @@ class Network:
         """What one node gets when it asks another, with its own key and a token for it."""
         with opened(self.agencies[reader].config) as node:
             entry = node.directory.entry(organization(source))
-            key = node.home.key
+            asking = node.client(node.home)
         assert entry is not None
 
         async def ask() -> client.Answer:
-            asking = client.PeerClient(organization(reader), key)
             try:
                 return await asking.request(entry, "GET", f"/fhir/{path}", scope=f"system/{scope}")
             finally:

@@ -33,7 +33,8 @@ def test_what_init_writes_is_read_whole(files: dict[str, Path]) -> None:
     hospital = settings.read(files[HOSPITAL])
     assert hospital.name == "Elm City Hospital" and hospital.kinds == {"covered-entity"}
     assert hospital.home == hospital.sends_as
-    assert hospital.node_key.is_file() and hospital.directory.is_file()
+    assert hospital.node_key.is_file() and (hospital.directory.folder / "manifest.jws").is_file()
+    assert (hospital.clients / "own-system.json").is_file()
     assert hospital.systems["hl7v2-referral"].recipients["harbor-food-pantry"].endswith("/harbor-food-pantry")
 
 
@@ -55,8 +56,12 @@ def test_a_shelter_sends_under_its_alias_and_is_at_home_under_its_name(files: di
         ("    inbox: true", "    in_box: true", "in_box"),
         ("node_key: keys/node.key", "", "node_key"),
         ("data: data", "data: 7", "data"),
-        ("    systems: [hl7v2-referral]", "    systems: [hl7v2-orders]", "hl7v2-orders"),
-        ("    scopes: ", "    scope: ", "scope"),
+        ("clients: clients", "clients: []", "clients"),
+        ("  folder: directory", "  file: directory.jws", "file"),
+        ("networks: [127.0.0.0/8]", "networks: [127.0.0.1/8]", "network"),
+        ("networks: [127.0.0.0/8]", "proxies: [the proxy]", "proxies"),
+        ("networks: [127.0.0.0/8]", "limits: {requests_per_second: 0}", "requests_per_second"),
+        ("networks: [127.0.0.0/8]", "connections: {someone: {profile: none}}", "connections"),
         (
             "    key: keys/elm-city-hospital.pem",
             "    key: keys/elm-city-hospital.pem\n    alias: true",

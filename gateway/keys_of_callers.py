@@ -1,0 +1,36 @@
+"""Whose keys are fetched over which of the two ways out: those of partners, and those of our own systems."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import Any
+
+from gateway.client import Answer, PeerClient
+from gateway.key_sources import KeySource, KeySources
+from gateway.node import Node
+from gateway.transport import PeerUnavailable
+
+
+class KeysOfCallers:
+    """Finds a caller's public keys, as `gateway.client_authentication.Keys` asks for.
+
+    A partner's address stands in the directory, so it must be a public one unless the configuration says
+    otherwise; the operator has written down an own system's himself. client: for both; None: only keys that
+    are registered inline are found.
+    """
+
+    def __init__(self, node: Node, client: PeerClient | None = None) -> None:
+        fetch = client.fetch if client else _nobody
+        networks = node.settings.networks
+        self._partners = KeySources(fetch, node.now, networks=networks)
+        self._own = KeySources(partial(fetch, configured=True), node.now, networks=networks)
+
+    async def keys(self, source: KeySource, kid: str, kty: str) -> Sequence[Mapping[str, Any]]:
+        """The keys of `source` with this name and type. Raises KeysUnavailable."""
+        sources = self._partners if source.signed_for else self._own
+        return await sources.keys(source, kid, kty)
+
+
+async def _nobody(_url: str, _headers: Mapping[str, str], **_how: bool) -> Answer:
+    raise PeerUnavailable("nothing is fetched here")

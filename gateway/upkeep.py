@@ -1,0 +1,92 @@
+"""What a node does to stay trustworthy while it runs: fetch the directory, change keys, tell what is wrong.
+
+docs/explanation/trust-between-nodes.md says why; the rules themselves are in `gateway.trust` and
+`gateway.operational`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import Final
+
+from gateway import audit
+from gateway.directory import DirectoryError
+from gateway.keys import KeysError
+from gateway.mirror import Mirror
+from gateway.node import Node
+from gateway.sending import Clients
+from gateway.transport import PeerError
+
+log = logging.getLogger("waymeet.upkeep")
+
+EACH_SECONDS: Final = 1.0
+ROTATE_SECONDS: Final = 60.0
+
+
+class Upkeep:
+    """One node's upkeep. `run` until cancelled."""
+
+    def __init__(self, node: Node, clients: Clients) -> None:
+        """clients: the directory is fetched with that of our own name, if it is fetched at all."""
+        self._node = node
+        directory = node.settings.directory
+        self._mirror: Mirror | None = None
+        if directory.url:
+            client = clients[node.home.organization]
+            self._mirror = Mirror(client.fetch, directory.url, directory.folder, node.trust.examine)
+        self._told: frozenset[str] = frozenset()
+
+    async def run(self) -> None:
+        """Each part at its own pace; one that fails is tried again, and does not hold up the others."""
+        async with asyncio.TaskGroup() as parts:
+            parts.create_task(self._each_second())
+            if self._node.settings.rotate_keys:
+                parts.create_task(self._rotate())
+            if self._mirror is not None:
+                parts.create_task(self._fetch(self._mirror))
+
+    async def _each_second(self) -> None:
+        while True:
+            try:
+                await asyncio.to_thread(self._node.revoked.refresh)
+                await asyncio.to_thread(self._tell)
+            except Exception as fault:  # the store may be away for a moment
+                log.error("upkeep failed: %s", type(fault).__name__)
+            await asyncio.sleep(EACH_SECONDS)
+
+    async def _rotate(self) -> None:
+        while True:
+            for identity in self._node.identities.values():
+                try:
+                    for step in await asyncio.to_thread(identity.ring.rotate_if_due, self._node.now()):
+                        log.info("a key of %s was %s", identity.organization.rpartition("/")[2], step.what)
+                except (KeysError, OSError) as fault:
+                    log.error("keys are not changed: %s", fault)
+            await asyncio.sleep(ROTATE_SECONDS)
+
+    async def _fetch(self, mirror: Mirror) -> None:
+        why = ""
+        while True:
+            try:
+                await mirror.update()
+                why = ""
+            except (PeerError, DirectoryError, OSError) as fault:
+                if why != (why := f"{type(fault).__name__}: {fault}"):
+                    log.warning("the directory cannot be fetched; the one that is here is used: %s", why)
+            await asyncio.sleep(self._node.settings.directory.poll_seconds)
+
+    def _tell(self) -> None:
+        """Write down, once, each thing that is wrong, and that it is over."""
+        wrong = frozenset(self._node.alarms())
+        for alarm in sorted(wrong - self._told):
+            log.error("alarm: %s. Tell %s.", alarm, self._node.settings.contact)
+        for alarm in sorted(self._told - wrong):
+            log.info("over: %s", alarm)
+        if wrong != self._told:
+            with self._node.store.work() as work:
+                for words, refused in ((wrong - self._told, True), (self._told - wrong, False)):
+                    for alarm in sorted(words):
+                        said = {"alarm": alarm, "state": "begun" if refused else "over"}
+                        audit.record(work, audit.Entry("alarm", "E", "node", refused=refused, details=said))
+        self._told = wrong
