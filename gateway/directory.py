@@ -37,6 +37,7 @@ from gateway.directory_jws import MAX_PAYLOAD, verified
 from gateway.directory_rules import broken_keys
 from gateway.directory_shards import Shard, number_of, refuse_repeated
 
+_MOST_KEPT: Final = 4096  # entries that were asked for, kept as they were made
 CLOCK_SKEW: Final = timedelta(minutes=5)
 _manifest: Final = msgspec.json.Decoder(Manifest)
 
@@ -109,6 +110,8 @@ class Directory:
             members = self._shards[number].find(organization)
             if members is None:
                 return None
+            if len(self._found) >= _MOST_KEPT:  # whoever asks for everybody must not fill the memory
+                self._found.clear()
             found = self._found[organization] = entry_of(members)
         return found
 

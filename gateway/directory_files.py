@@ -29,7 +29,8 @@ def lay(folder: Path, manifest: str, shards: Mapping[str, bytes], *, keep: Colle
     for digest, text in shards.items():
         path = folder / shard_file(digest)
         if not _is_there(path, digest):
-            replace(path, text)
+            _put(path, text)
+    _sync(folder / SHARDS)
     replace(folder / MANIFEST, manifest.encode("ascii"))
     for path in sorted((folder / SHARDS).glob("*.json")):
         if path.stem not in shards and path.stem not in keep:
@@ -45,6 +46,11 @@ def _is_there(path: Path, digest: str) -> bool:
 
 def replace(path: Path, content: bytes) -> None:
     """Write `content` to `path` in one step, durably; everybody may read it. Raises OSError."""
+    _put(path, content)
+    _sync(path.parent)
+
+
+def _put(path: Path, content: bytes) -> None:
     fresh = path.with_name(f".{path.name}.{os.getpid()}")
     descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
     try:
@@ -56,9 +62,12 @@ def replace(path: Path, content: bytes) -> None:
     except BaseException:
         fresh.unlink(missing_ok=True)
         raise
-    # Without this a power loss can take the new name away though the content was synced.
-    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+
+
+def _sync(folder: Path) -> None:
+    # Without this a power loss can take new names away though their content was synced.
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
-        os.fsync(folder)
+        os.fsync(descriptor)
     finally:
-        os.close(folder)
+        os.close(descriptor)
