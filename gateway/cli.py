@@ -14,6 +14,7 @@ import typer
 from gateway import (
     audit,
     cli_agreement,
+    cli_client,
     cli_consent,
     cli_decide,
     cli_directory,
@@ -21,6 +22,7 @@ from gateway import (
     cli_exclude,
     cli_explain,
     cli_init,
+    cli_keys,
     cli_map,
     cli_profiles,
     cli_validate,
@@ -176,6 +178,8 @@ app.add_typer(cli_agreement.app, name="agreement")
 app.add_typer(cli_map.app, name="map")
 app.add_typer(cli_profiles.app, name="profiles")
 app.add_typer(cli_directory.app, name="directory")
+app.add_typer(cli_client.app, name="client")
+app.add_typer(cli_keys.app, name="keys")
 
 
 def _operator(node: Node) -> Ask:
