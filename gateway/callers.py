@@ -43,6 +43,7 @@ class Callers:
             request.headers.get("authorization"), self._node.now(), source(request) or None
         )
         self.allowance.take(caller.client_id)
+        request.state.ended.enter_context(self.allowance.in_flight(caller.client_id))
         return caller
 
     def partner(self, request: Request, resource_type: str, letter: str) -> Ask:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import time
 from collections.abc import Mapping
@@ -29,11 +30,12 @@ _ISSUE_CODE = {404: "not-found", 405: "not-supported", 413: "too-long", 415: "no
 class Guard:
     """ASGI: what holds for every request to one identity, whatever its address.
 
-    Each has an id (`X-Request-Id` is echoed if it is a UUID), one log line without data, and in
-    `state.source` the caller's IP address. Refused before anything of it is read: a body longer than
-    `limit` bytes (413; without `Content-Length` as soon as the limit is passed), a compressed one (415), a
-    request that a stated proxy got over plain HTTP though `address` is https (403), and a name in `Host`
-    that is not this identity's (421). Every answer gets the headers of `gateway.safe_headers`.
+    Each has an id (`X-Request-Id` is echoed if it is a UUID), one log line without data, in `state.source`
+    the caller's IP address, and in `state.ended` what is let go once its last byte is out. Refused before
+    anything of it is read: a body longer than `limit` bytes (413; without `Content-Length` as soon as the
+    limit is passed), a compressed one (415), a request that a stated proxy got over plain HTTP though
+    `address` is https (403), and a name in `Host` that is not this identity's (421). Every answer gets the
+    headers of `gateway.safe_headers`.
     """
 
     def __init__(self, app: ASGIApp, limit: int, address: str = "", trusted: proxies.Networks = ()) -> None:
@@ -58,6 +60,7 @@ class Guard:
         request_id = _request_id(headers.get(b"x-request-id", b""))
         state = scope.setdefault("state", {})
         state["request_id"] = request_id
+        ended = state["ended"] = contextlib.ExitStack()
         started = time.perf_counter()
         status = 0
         taken = 0
@@ -97,6 +100,8 @@ class Guard:
                 raise
             except Exception as fault:  # answered by then; the server must not log it with its values
                 log.error("request %s broke: %s at %s", request_id, type(fault).__name__, _place(fault))
+            finally:
+                ended.close()
         route = getattr(scope.get("route"), "path", "-")
         spent = (time.perf_counter() - started) * 1000
         log.info("%s %s %s %.1f ms %s", scope["method"], route, status, spent, request_id)
