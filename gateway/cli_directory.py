@@ -11,6 +11,7 @@ import typer
 from gateway import clock, directory_diff, directory_release
 from gateway.cli_directory_check import diff, verify
 from gateway.cli_directory_entry import entry
+from gateway.cli_directory_partners import partners, pin
 from gateway.cli_directory_suspend import restore, suspend
 from gateway.cli_directory_told import tell_directory
 from gateway.cli_said import said, tell
@@ -18,7 +19,10 @@ from gateway.directory_draft import Draft
 from gateway.directory_keys import ANCHOR, NEXT_ANCHOR, public_key
 from profiles.document import load
 
-app = typer.Typer(help="Who takes part: state it, sign it, publish it, suspend.", no_args_is_help=True)
+app = typer.Typer(
+    help="Who takes part: state it, sign it, publish it, suspend; and whom this node trusts.",
+    no_args_is_help=True,
+)
 
 _FACTS: Final = {"type": "object"}
 _Draft = Annotated[
@@ -151,6 +155,8 @@ def roll_anchor(draft: _Draft = _HERE) -> None:
 for _command in (new, entry, add, remove, sign, publish, verify, diff, suspend, restore):
     app.command()(_command)
 app.command("anchor")(roll_anchor)
+app.command()(partners)
+app.command()(pin)
 
 
 def _day(text: str, now: datetime) -> date:
