@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import ssl
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final
 
@@ -18,6 +18,7 @@ from gateway.key_files import KeyFileError, read_secret
 log = logging.getLogger("waymeet.tls")
 
 _MAX_CHAIN: Final = 256 * 1024
+_SOON: Final = timedelta(days=14)
 # TLS 1.2 with forward secrecy and authenticated encryption only; TLS 1.3 has nothing else.
 _CIPHERS: Final = "ECDHE+AESGCM:ECDHE+CHACHA20"
 
@@ -46,6 +47,7 @@ class Certificate:
         self._now = now
         self._passphrase = passphrase
         self._seen = self._looks()
+        self._refused = ""
         self.context, self.expires = _load(chain, key, passphrase)
         if self.expires <= now():
             log.error("%s: the certificate has expired: nobody can connect until it is renewed", chain)
@@ -61,15 +63,20 @@ class Certificate:
         self._seen = seen
         try:
             context, expires = _load(self._chain, self._key, self._passphrase)
+            if expires <= self._now():
+                raise KeyFileError(f"{self._chain}: it has expired")
         except KeyFileError as fault:
-            log.error("the changed certificate is not used: %s", fault)
+            self._refused = f"the changed certificate is not used: {fault}"
+            log.error("%s", self._refused)
             return False
-        if expires <= self._now():
-            log.error("the changed certificate is not used: %s: it has expired", self._chain)
-            return False
-        self.context, self.expires = context, expires
+        self.context, self.expires, self._refused = context, expires, ""
         log.info("%s: the changed certificate is used from now on", self._chain)
         return True
+
+    def alarms(self, now: datetime) -> tuple[str, ...]:
+        """What somebody has to be told: that it ends soon, or that the next one cannot be used."""
+        ends = f"the TLS certificate ends on {self.expires:%Y-%m-%d}" if self.expires - now < _SOON else ""
+        return tuple(alarm for alarm in (ends, self._refused) if alarm)
 
     def _looks(self) -> _Seen:
         return tuple(_look(path) for path in (self._chain, self._key))

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-
 import json
+import resource
 import socket
 import ssl
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from ipaddress import IPv4Address, ip_network
@@ -109,6 +109,14 @@ def serving(
         assert not thread.is_alive()
 
 
+def serve_with_few_files(bound: socket.socket, files: int) -> None:
+    """The application in a process that may have no more than so many files open. Ends when it is ended."""
+    resource.setrlimit(resource.RLIMIT_NOFILE, (files, files))
+    bound.setblocking(False)
+    server = Server(Guard(application(), BODY_LIMIT), patience=LONG, headers=headers_of(""))
+    uvloop.run(server.serve(sockets=[bound]))
+
+
 # ------------------------------------------------------------------ the caller's side
 
 
@@ -131,10 +139,8 @@ def head(*lines: str) -> bytes:
 
 def exchange(connection: socket.socket, request: bytes) -> Answer:
     """Send and read one answer. A server that stops listening half-way has its answer read all the same."""
-    try:
+    with suppress(BrokenPipeError, ConnectionResetError):
         connection.sendall(request)
-    except (BrokenPipeError, ConnectionResetError):
-        pass
     return read(connection)
 
 
@@ -186,7 +192,13 @@ class Authority:
         self.certificate = self._sign(self._name, self._key, x509.BasicConstraints(True, 0), days=3650)
 
     def issue(
-        self, chain: Path, key: Path, name: str = "node.example.org", days: float = 30, *, client: bool = False
+        self,
+        chain: Path,
+        key: Path,
+        name: str = "node.example.org",
+        days: float = 30,
+        *,
+        client: bool = False,
     ) -> x509.Certificate:
         """A certificate for `name` and 127.0.0.1, written to `chain`; its private key to `key`, 0600."""
         private = ec.generate_private_key(ec.SECP256R1())
@@ -235,9 +247,7 @@ class Authority:
             .add_extension(
                 x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key()), critical=False
             )
-            .add_extension(
-                x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False
-            )
+            .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
         )
         if not constraints.ca:
             built = built.add_extension(x509.SubjectAlternativeName(names), critical=False)
@@ -258,5 +268,3 @@ _CA_USAGE = x509.KeyUsage(
     encipher_only=False,
     decipher_only=False,
 )
-
-

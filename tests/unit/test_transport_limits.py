@@ -5,15 +5,30 @@ A real server on 127.0.0.1; the caller writes the bytes itself.
 
 from __future__ import annotations
 
+import contextlib
+import multiprocessing
 import socket
 import time
 from collections.abc import Iterator
 
 import pytest
-from transport_world import BIG, BODY_LIMIT, Answer, Serving, ended, exchange, head, read, serving
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from transport_world import (
+    BIG,
+    BODY_LIMIT,
+    Answer,
+    Serving,
+    ended,
+    exchange,
+    head,
+    read,
+    serve_with_few_files,
+    serving,
+)
 
 from gateway.http_limits import HEAD_BYTES, MOST_HEADERS, TARGET_BYTES, Patience
-from gateway.listening import MOST_OF_ONE
+from gateway.listening import MOST_OF_ONE, bind
 
 GOOD = ("POST /size HTTP/1.1", "Host: 127.0.0.1", "Content-Length: 5")
 CHUNKED = ("POST /size HTTP/1.1", "Host: 127.0.0.1", "Transfer-Encoding: chunked")
@@ -207,6 +222,69 @@ def test_a_stated_proxy_brings_many_callers() -> None:
         finally:
             for connection in crowd:
                 connection.close()
+
+
+def test_without_files_left_the_server_waits_until_it_has_some() -> None:
+    bound = bind("127.0.0.1", 0)
+    process = multiprocessing.get_context("spawn").Process(target=serve_with_few_files, args=(bound, 60))
+    process.start()
+    crowd = [socket.create_connection(bound.getsockname(), 10) for _ in range(100)]
+    try:
+        assert exchange(crowd[0], head(*GOOD) + b"12345").status == 200
+        for connection in crowd[:90]:
+            connection.close()
+        assert exchange(crowd[-1], head(*GOOD) + b"12345").status == 200
+    finally:
+        process.terminate()
+        process.join(20)
+        bound.close()
+        for connection in crowd:
+            connection.close()
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.data())
+def test_whatever_is_sent_in_whatever_pieces_there_is_an_end_to_it(
+    patient: Serving, data: st.DataObject
+) -> None:
+    """Good requests with pieces taken out, doubled or changed: an answer in whole, or a closed connection."""
+    sent = b"".join(data.draw(st.lists(st.sampled_from(PIECES), min_size=1, max_size=8))) + END
+    cut = sorted(data.draw(st.lists(st.integers(0, len(sent)), max_size=3)))
+    with patient.connect() as connection:
+        for start, end in zip([0, *cut], [*cut, len(sent)], strict=True):
+            with contextlib.suppress(OSError):
+                connection.sendall(sent[start:end])
+        for _ in range(20):
+            if not (status := read(connection).status):
+                break
+            assert status in (100, 200, 400, 413, 501), status
+        else:
+            raise AssertionError("more answers than there can be requests")
+    assert patient.ask(*GOOD, body=b"12345").json()["bytes"] == 5
+
+
+PIECES = [
+    head(*GOOD),
+    head(*CHUNKED),
+    head("GET /hello HTTP/1.1", "Host: 127.0.0.1"),
+    b"qzxqz",
+    b"5\r\n12345\r\n0\r\n\r\n",
+    b"0\r\n\r\n",
+    b"\r\n",
+    b"POST /size HTTP/1.1\r\n",
+    b"Host: 127.0.0.1\r\n",
+    b"Content-Length: 5\r\n",
+    b"Transfer-Encoding: chunked\r\n",
+    b"Expect: 100-continue\r\n",
+    b"Connection: close\r\n",
+    b"Connection: upgrade\r\nUpgrade: h2c\r\n",
+    b"\0",
+    b"\xff",
+    b" ",
+    b"\n",
+]
+# Ends a head, a body of five bytes, and what is neither.
+END = b"\r\n\r\nqzxqzx\r\n\r\n"
 
 
 # ------------------------------------------------------------------ what could be read in two ways

@@ -127,6 +127,15 @@ def test_handshakes_count_among_the_connections_of_an_address(node: Serving) -> 
             connection.close()
 
 
+@pytest.mark.parametrize("then", ["keep-alive", "close"])
+def test_an_answer_that_nobody_reads_is_given_up(pair: tuple[Path, Path], then: str) -> None:
+    hurried = serving(patience=Patience(answer=0.3, idle=0.3), certificate=Certificate(*pair, now))
+    with hurried as node, connect(node) as connection:
+        connection.sendall(head("GET /big HTTP/1.1", f"Host: {NAME}", f"Connection: {then}"))
+        assert connection.recv(1)
+        assert wait_for(lambda: not node.server.server_state.connections)
+
+
 # ------------------------------------------------------------------ renewal
 
 
@@ -201,6 +210,20 @@ def test_a_bad_renewal_is_logged_and_the_old_one_stays(
     assert not certificate.refresh()
     assert certificate.context is before
     assert says in caplog.text and "qzx" not in caplog.text
+    [alarm] = certificate.alarms(now())
+    assert says in alarm
+
+
+def test_an_alarm_is_over_with_a_good_renewal(pair: tuple[Path, Path], authority: Authority) -> None:
+    authority.issue(*pair, days=10)
+    certificate = Certificate(*pair, now)
+    assert certificate.alarms(now()) == (f"the TLS certificate ends on {certificate.expires:%Y-%m-%d}",)
+    _garbage(*pair)
+    certificate.refresh()
+    assert len(certificate.alarms(now())) == 2
+    authority.issue(*pair, days=90)
+    assert certificate.refresh()
+    assert certificate.alarms(now()) == ()
 
 
 # ------------------------------------------------------------------ the start
