@@ -46,9 +46,11 @@ from gateway.store.work import Store
 CLIENT = "https://directory.example.org/Organization/harbor-food-pantry"
 ISSUER = "https://clinic.example.org"
 SCOPE = "system/Task.rus system/Patient.r"
-ROUNDS = 7
-TOKENS = 150
-REQUESTS = 800
+AT_ONCE = 16
+ROUNDS = 9
+TOKENS = 200
+REQUESTS = 3000
+WARM = 50
 FORM = "application/x-www-form-urlencoded"
 
 
@@ -64,7 +66,7 @@ def main() -> None:
 
 
 def issuing(folder: Path, key: ECKey, port: int) -> None:
-    """Tokens a second, whole, and beside the floor."""
+    """What one token costs beside the floor, and how many there are a second when many ask at once."""
     server, store = token_server(folder / "here", keys.public_jwks(key))
     floor = sqlite3.connect(folder / "floor.db", isolation_level=None)
     for pragma in ("journal_mode=WAL", "synchronous=FULL"):
@@ -72,53 +74,38 @@ def issuing(folder: Path, key: ECKey, port: int) -> None:
     floor.execute("CREATE TABLE one (jti TEXT PRIMARY KEY)")
     public = ECKey.import_key(keys.public_jwk(key))
 
-    def least() -> None:
-        for assertion in [assertions(key, 1)[0] for _ in range(TOKENS)]:
-            jws.deserialize_compact(assertion, public, algorithms=["ES384"])
-            floor.execute("INSERT INTO one VALUES (?)", (secrets.token_hex(12),))
+    def least(assertion: str) -> None:
+        jws.deserialize_compact(assertion, public, algorithms=["ES384"])
+        floor.execute("INSERT INTO one VALUES (?)", (secrets.token_hex(12),))
+        jws.serialize_compact({"alg": "ES384"}, b"x" * 400, key, algorithms=["ES384"])
 
-    def in_process(at_once: int) -> Callable[[], float]:
-        def once() -> float:
-            forms = [fields(assertion) for assertion in assertions(key, TOKENS)]
-            begun = time.perf_counter()
-            asyncio.run(all_of(forms, at_once))
-            return time.perf_counter() - begun
+    async def issue(assertion: str) -> None:
+        assert (await server.token(fields(assertion), clock.now()))["access_token"]
 
-        return once
-
-    async def all_of(forms: list[list[tuple[str, str]]], at_once: int) -> None:
+    async def at_once(signed: list[str], lines: int) -> None:
         async def some(number: int) -> None:
-            for form in forms[number::at_once]:
-                assert (await server.token(form, clock.now()))["access_token"]
+            for assertion in signed[number::lines]:
+                await issue(assertion)
 
-        await asyncio.gather(*(some(number) for number in range(at_once)))
+        await asyncio.gather(*(some(number) for number in range(lines)))
 
-    def over_http(at_once: int) -> Callable[[], float]:
-        def once() -> float:
-            bodies = [urlencode(fields(assertion)).encode() for assertion in assertions(key, TOKENS)]
-            return asked(port, "POST", "/oauth/token", bodies, at_once, {"content-type": FORM})
-
-        return once
-
-    def floor_once() -> float:
-        begun = time.perf_counter()
-        least()
-        return time.perf_counter() - begun
-
-    ways = {
-        "one ES384 signature, verification, commit": floor_once,
-        "a token, in process": in_process(1),
-        "a token, in process, 16 at once": in_process(16),
-        "a token over HTTP": over_http(1),
-        "a token over HTTP, 16 at once": over_http(16),
-    }
-    print("issuing")
-    each = {name: seconds / TOKENS for name, seconds in medians(ways).items()}
-    base = next(iter(each.values()))
-    for name, seconds in each.items():
-        print(
-            f"  {name:42} {seconds * 1e6:8.0f} µs {1 / seconds:8.0f} /s {seconds / base:7.2f} times the floor"
-        )
+    with asyncio.Runner() as loop, connected(port) as line:
+        ways: dict[str, Callable[[str], object]] = {
+            "one ES384 verification, commit, signature": least,
+            "a token, in process": lambda assertion: loop.run(issue(assertion)),
+            "a token over HTTP": lambda assertion: posted(line, "/oauth/token", assertion),
+        }
+        print("issuing, one after the other")
+        each = alternating(ways, lambda: assertions(key, 1)[0], TOKENS)
+        report(each, "the floor")
+        print(f"issuing, {AT_ONCE} at once")
+        for name, all_of in {
+            "a token, in process": lambda signed: loop.run(at_once(signed, AT_ONCE)),
+            "a token over HTTP": lambda signed: asked(port, signed, AT_ONCE),
+        }.items():
+            taken = [timed(lambda signed=signed: all_of(signed)) for signed in many(key)]  # noqa: B023
+            seconds = statistics.median(taken) / TOKENS
+            print(f"  {name:42} {seconds * 1e6:8.1f} µs {1 / seconds:8.0f} /s")
     floor.close()
     store.close()
 
@@ -128,47 +115,34 @@ def issuing(folder: Path, key: ECKey, port: int) -> None:
 
 def recognising(folder: Path, key: ECKey, port: int) -> None:
     """What the check of a token adds to a request."""
-    body = urlencode(fields(assertions(key, 1)[0])).encode()
-    token = json.loads(ask_once(port, "/oauth/token", body))["access_token"]
-    given = {"authorization": f"Bearer {token}"}
-    nothing = [b""] * REQUESTS
-    ways = {
-        "the bare route": lambda: asked(port, "GET", "/bare", nothing, 1, given),
-        "the same, for who shows a token": lambda: asked(port, "GET", "/checked", nothing, 1, given),
-    }
-    print("an authenticated request over HTTP, one client")
-    each = {name: seconds / REQUESTS for name, seconds in medians(ways).items()}
-    bare = each["the bare route"]
-    for name, seconds in each.items():
-        more = (seconds - bare) * 1e6
-        print(
-            f"  {name:42} {seconds * 1e6:8.1f} µs {more:+8.1f} µs {seconds / bare:7.3f} times the bare route"
-        )
-
+    with connected(port) as line:
+        token = json.loads(posted(line, "/oauth/token", assertions(key, 1)[0]))["access_token"]
+        given = f"host: 127.0.0.1\r\nauthorization: Bearer {token}\r\n"
+        ways: dict[str, Callable[[str], object]] = {
+            name: lambda _nothing, path=path: ask(line, f"GET {path} HTTP/1.1\r\n{given}".encode(), b"")
+            for name, path in {
+                "the bare route": "/bare",
+                "the same, for who shows a token": "/checked",
+            }.items()
+        }
+        print("an authenticated request over HTTP, one client")
+        report(alternating(ways, str, REQUESTS), "the bare route")
     server, store = token_server(folder / "again", keys.public_jwks(key))
     own = asyncio.run(server.token(fields(assertions(key, 1)[0]), clock.now()))["access_token"]
     header, now = f"Bearer {own}", clock.now()
-    cold = [timed(lambda: fresh_server(server).verify(header, now)) for _ in range(200)]
-    server.verify(header, now)
-    warm = [timed(lambda: server.verify(header, now), 1000) for _ in range(21)]
+
+    def unseen() -> None:
+        server._tokens._verified._known.clear()
+        server.verify(header, now)
+
     print("the check alone, in process")
-    for name, found in (("a token not seen before", cold), ("a token seen before", warm)):
-        print(f"  {name:42} {statistics.median(found) * 1e6:8.1f} µs")
+    for name, step, times in (
+        ("a token not seen before", unseen, 1),
+        ("a token seen before", lambda: server.verify(header, now), 100),
+    ):
+        middle = statistics.median(timed(step, times) for _ in range(300))
+        print(f"  {name:42} {middle * 1e6:8.1f} µs")
     store.close()
-
-
-def fresh_server(server: TokenServer) -> TokenServer:
-    """The same server with nothing recognised yet."""
-    server._tokens._verified._known.clear()
-    return server
-
-
-def timed(step: Callable[[], object], times: int = 1) -> float:
-    """Seconds of one step."""
-    begun = time.perf_counter()
-    for _ in range(times):
-        step()
-    return (time.perf_counter() - begun) / times
 
 
 # -- what is measured -----------------------------------------------------------------------------------
@@ -214,15 +188,43 @@ def fields(assertion: str) -> list[tuple[str, str]]:
     ]
 
 
-def medians(ways: dict[str, Callable[[], float]]) -> dict[str, float]:
-    """Interleaved rounds of all ways, after one that is not counted: the median seconds of each."""
+def many(key: ECKey) -> Iterator[list[str]]:
+    """Assertions for each of several rounds, made while nothing is measured."""
+    for _ in range(ROUNDS):
+        yield assertions(key, TOKENS)
+
+
+def alternating(
+    ways: dict[str, Callable[[str], object]], made: Callable[[], str], times: int
+) -> dict[str, float]:
+    """The median seconds of each way; in turn, so that what else the machine does falls on all alike."""
     taken: dict[str, list[float]] = {name: [] for name in ways}
-    for number in range(ROUNDS + 1):
-        for name, once in ways.items():
-            seconds = once()
-            if number:
+    for number in range(times + WARM):
+        for name, way in ways.items():
+            one = made()
+            seconds = timed(lambda way=way, one=one: way(one))
+            if number >= WARM:
                 taken[name].append(seconds)
     return {name: statistics.median(found) for name, found in taken.items()}
+
+
+def timed(step: Callable[[], object], times: int = 1) -> float:
+    """Seconds of one step."""
+    begun = time.perf_counter()
+    for _ in range(times):
+        step()
+    return (time.perf_counter() - begun) / times
+
+
+def report(each: dict[str, float], floor: str) -> None:
+    """One line a way, beside the first."""
+    base = next(iter(each.values()))
+    for name, seconds in each.items():
+        more = (seconds - base) * 1e6
+        print(
+            f"  {name:42} {seconds * 1e6:8.1f} µs {1 / seconds:8.0f} /s "
+            f"{more:+9.1f} µs {seconds / base:6.2f} times {floor}"
+        )
 
 
 # -- over HTTP ------------------------------------------------------------------------------------------
@@ -268,40 +270,44 @@ def serve(folder: Path, jwks: dict[str, Any], started: Connection) -> None:
         uvicorn.Server(config).run(sockets=[listener])
 
 
-def asked(
-    port: int, method: str, path: str, bodies: list[bytes], at_once: int, headers: dict[str, str]
-) -> float:
-    """Seconds for all requests, over `at_once` kept-alive connections."""
-    given = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
-    head = f"{method} {path} HTTP/1.1\r\nhost: 127.0.0.1\r\n{given}".encode()
-    with ThreadPoolExecutor(at_once) as pool:
-        begun = time.perf_counter()
-        list(pool.map(lambda number: one_line(port, head, bodies[number::at_once]), range(at_once)))
-        return time.perf_counter() - begun
-
-
-def ask_once(port: int, path: str, body: bytes) -> bytes:
-    """The body of one answer."""
-    head = f"POST {path} HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-type: {FORM}\r\n".encode()
-    return one_line(port, head, [body])
-
-
-def one_line(port: int, head: bytes, bodies: list[bytes]) -> bytes:
-    """Sends all bodies over one connection; the last answer's body. Every answer must be 200."""
-    last = b""
+@contextmanager
+def connected(port: int) -> Iterator[socket.socket]:
+    """A kept-alive connection."""
     with socket.create_connection(("127.0.0.1", port)) as line:
         line.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        for body in bodies:
-            line.sendall(head + b"content-length: %d\r\n\r\n" % len(body) + body)
-            got = b""
-            while b"\r\n\r\n" not in got:
-                got += line.recv(65_536)
-            lines, _, last = got.partition(b"\r\n\r\n")
-            length = int(lines.lower().split(b"content-length: ")[1].split(b"\r\n")[0])
-            while len(last) < length:
-                last += line.recv(65_536)
-            assert lines.startswith(b"HTTP/1.1 200"), lines
-    return last
+        yield line
+
+
+def asked(port: int, signed: list[str], at_once: int) -> None:
+    """Gets a token for each assertion, over `at_once` connections."""
+
+    def some(number: int) -> None:
+        with connected(port) as line:
+            for assertion in signed[number::at_once]:
+                posted(line, "/oauth/token", assertion)
+
+    with ThreadPoolExecutor(at_once) as pool:
+        list(pool.map(some, range(at_once)))
+
+
+def posted(line: socket.socket, path: str, assertion: str) -> bytes:
+    """The body of the answer to a token request."""
+    head = f"POST {path} HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-type: {FORM}\r\n".encode()
+    return ask(line, head, urlencode(fields(assertion)).encode())
+
+
+def ask(line: socket.socket, head: bytes, body: bytes) -> bytes:
+    """The body of one answer, which must be 200."""
+    line.sendall(head + b"content-length: %d\r\n\r\n" % len(body) + body)
+    got = b""
+    while b"\r\n\r\n" not in got:
+        got += line.recv(65_536)
+    lines, _, found = got.partition(b"\r\n\r\n")
+    length = int(lines.lower().split(b"content-length: ")[1].split(b"\r\n")[0])
+    while len(found) < length:
+        found += line.recv(65_536)
+    assert lines.startswith(b"HTTP/1.1 200"), lines
+    return found
 
 
 if __name__ == "__main__":
