@@ -20,18 +20,18 @@ from gateway.access_tokens import TOKEN_SECONDS, AccessTokens, Known
 from gateway.allowance import Allowance, source_name, too_often
 from gateway.assertion import (
     GRANT_TYPE,
-    KEY_TYPE,
     MAX_TOKEN_BYTES,
-    Narrowed,
     TokenError,
     invalid_grant,
     invalid_request,
     request_fields,
 )
-from gateway.client_authentication import ClientAuthentication, Keys, Proven, Registration, unavailable
+from gateway.client_authentication import ClientAuthentication, Keys, Registration, unavailable
 from gateway.errors import Refused
+from gateway.granting import granted
 from gateway.operational import Signing
 from gateway.revoked import Revoked
+from gateway.smart_configuration import smart_configuration
 from profiles.outcome import Issue
 
 __all__ = ["NO_STORE", "TOKEN_SECONDS", "Caller", "Registration", "TokenServer"]
@@ -110,8 +110,7 @@ class TokenServer:
         if fields["grant_type"] != GRANT_TYPE:
             raise TokenError(400, "unsupported_grant_type", f"The grant_type here is {GRANT_TYPE}.")
         proven = await self._clients.client(fields, now, authorization, source)
-        scope = _granted(fields["scope"], proven.registration)
-        purposes = _purposes(proven)
+        scope, purposes = granted(fields["scope"], proven)
         return {
             "access_token": self._tokens.issue(
                 proven.registration.client_id, scope, purposes, int(now.timestamp())
@@ -212,28 +211,11 @@ class TokenServer:
     # ------------------------------------------------------------ what is published
 
     def smart_configuration(self, secrets: bool = False) -> dict[str, Any]:
-        """The document at `/fhir/.well-known/smart-configuration`, for backend services only.
+        """The document at `/fhir/.well-known/smart-configuration`.
 
         secrets: whether a client is registered here with a secret.
         """
-        methods = ["private_key_jwt", *(("client_secret_basic", "client_secret_post") if secrets else ())]
-        capabilities = ["client-confidential-asymmetric", "permission-v1", "permission-v2"]
-        document: dict[str, Any] = {
-            "jwks_uri": f"{self.issuer}/.well-known/jwks.json",
-            "token_endpoint": self.token_endpoint,
-            "introspection_endpoint": f"{self.issuer}/oauth/introspect",
-            "revocation_endpoint": f"{self.issuer}/oauth/revoke",
-            "grant_types_supported": [GRANT_TYPE],
-            # Required by the guide of every server, though there is no authorization endpoint here.
-            "code_challenge_methods_supported": ["S256"],
-            "capabilities": [*capabilities, *(["client-confidential-symmetric"] if secrets else ())],
-        }
-        for endpoint in ("token", "introspection", "revocation"):
-            document[f"{endpoint}_endpoint_auth_methods_supported"] = list(methods)
-            document[f"{endpoint}_endpoint_auth_signing_alg_values_supported"] = list(KEY_TYPE)
-        if self._scopes_supported:
-            document["scopes_supported"] = list(self._scopes_supported)
-        return document
+        return smart_configuration(self.issuer, self.token_endpoint, self._scopes_supported, secrets)
 
     def jwks(self) -> dict[str, Any]:
         """This node's public keys, as registered with the servers where it is a client."""
@@ -273,29 +255,6 @@ class TokenServer:
         if self._attempts is None or source is None:
             return 0.0
         return self._attempts.wait(source_name(source))
-
-
-def _granted(requested: str, registered: Registration) -> str:
-    try:
-        granted = scopes.narrow(requested, registered.scopes)
-    except scopes.ScopeError as error:
-        raise TokenError(400, "invalid_scope", f"{error}.") from None
-    if not granted:
-        raise TokenError(400, "invalid_scope", "Nothing that was asked for is registered for this client.")
-    return " ".join(granted)
-
-
-def _purposes(proven: Proven) -> frozenset[str] | None:
-    """The purposes that a token is narrowed to: FAST security 2.0, section 5.3.1. Raises TokenError."""
-    asked: Narrowed | None = proven.narrowed
-    if asked is None:
-        return None
-    registered = proven.registration
-    if registered.organization is not None and asked.organization != registered.organization:
-        raise invalid_grant("hl7-b2b: organization_id must be the organization that is registered.")
-    if not asked.purposes <= registered.purposes:
-        raise invalid_grant("hl7-b2b: purpose_of_use must hold purposes that are registered only.")
-    return asked.purposes
 
 
 def _bearer(authorization: str | None) -> bytes:

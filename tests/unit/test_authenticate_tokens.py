@@ -6,11 +6,13 @@ import ipaddress
 import json
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 from joserfc import jws
 from joserfc.jwk import ECKey
+from key_world import DAY, MINUTE, World, kid
 from oauth_world import (
     CLAIMS,
     HEADER,
@@ -21,6 +23,8 @@ from oauth_world import (
     REGISTERED,
     Node,
     T,
+    fresh,
+    request,
     signed,
     twin,
 )
@@ -28,6 +32,7 @@ from oauth_world import (
 from gateway import access_tokens, keys
 from gateway.access_tokens import Known
 from gateway.errors import Refused
+from gateway.operational import Signing
 
 
 @pytest.fixture
@@ -172,7 +177,7 @@ class Ring:
         return None
 
 
-def on(node: Node, ring: Ring) -> Node:
+def on(node: Node, ring: Signing) -> Node:
     """The same node, with these keys from now on."""
     node.server._ring = ring
     node.server._tokens._ring = ring
@@ -191,6 +196,33 @@ def test_a_rotation_overlaps_and_a_key_that_is_gone_is_honoured_at_once(node: No
     on(node, Ring(new))
     unauthorized(node, f"Bearer {before}", "not one of this server")
     assert node.caller(after).client_id == PANTRY
+
+
+def test_tokens_outlive_the_change_of_keys_from_day_to_day_and_not_a_revoked_key(
+    node: Node, tmp_path: Path
+) -> None:
+    world = World(tmp_path)
+    ring = world.ring()
+    on(node, ring)
+
+    def issue() -> str:
+        moment = int(world.now.timestamp())
+        form = request(claims=fresh(iat=moment, exp=moment + 60))
+        return str(node.ask(form, now=world.now)["access_token"])
+
+    world.forward(ring, 7 * DAY)
+    first = kid(ring)
+    while kid(ring) == first:
+        token = issue()
+        assert jws.extract_compact(token.encode()).headers()["kid"] == first
+        world.forward(ring, MINUTE, MINUTE)
+    world.forward(ring, 3 * MINUTE, MINUTE)
+    for server in (node, on(Node(), world.ring())):
+        assert server.caller(token, world.now).client_id == PANTRY, "four minutes old, by the former key"
+        assert server.caller(issue(), world.now).client_id == PANTRY
+    ring.rotation(world.now).revoke(first)
+    unauthorized(node, f"Bearer {token}", "not one of this server", world.now)
+    assert node.caller(issue(), world.now).client_id == PANTRY
 
 
 # -- tokens that were taken back ------------------------------------------------------------------------
