@@ -1,4 +1,4 @@
-"""What a client that has proven who it is gets: of what it asks for, what is registered. Scopes and purposes."""
+"""What a client that has proven who it is gets of what it asks for: scopes and purposes, as registered."""
 
 from __future__ import annotations
 
