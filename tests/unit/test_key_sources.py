@@ -13,11 +13,11 @@ from ipaddress import ip_network
 from typing import Any
 
 import pytest
-from conftest import Clock
 from hypothesis import given
 from hypothesis import strategies as st
 from joserfc.jwk import ECKey, RSAKey
 from pytest import param
+from trust_world import Clock
 
 from gateway import key_sources, keys
 from gateway.client import Answer
