@@ -131,7 +131,7 @@ def collected() -> frozenset[str]:
     """Every test that pytest finds in the files that are named."""
     named = {test for one in (*REQUIREMENTS, *CASES["beyond"]) for test in one.get("tests", [])}
     files = sorted({test.partition("::")[0] for test in named})
-    command = [sys.executable, "-m", "pytest", "--collect-only", "-q", "-p", "no:cacheprovider", *files]
+    command = [sys.executable, "-m", "pytest", "--collect-only", "-p", "no:cacheprovider", *files]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
     return frozenset(line.partition("[")[0] for line in done.stdout.splitlines() if "::" in line)
