@@ -5,16 +5,20 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import shlex
 import stat
 from pathlib import Path
 from typing import Any
 
 import pytest
+import typer.main
+import yaml
 from joserfc.jwk import RSAKey
 from pytest import param
+from typer.core import TyperGroup
 from typer.testing import CliRunner, Result
 
-from gateway import cli_client, keys
+from gateway import cli_client, keys, registered, settings
 from gateway.cli_client import app
 from gateway.registered import Registered
 
@@ -323,3 +327,62 @@ def test_one_system_in_full(node: Path) -> None:
     for fact in ("epic-1 (RSA)", f"{KEY.thumbprint()} (EC)", "2 keys", "anywhere", "active"):
         assert fact in shown
     assert "introspects" not in shown
+
+
+# -- the pages ------------------------------------------------------------------------------------------
+
+DOCS = Path(__file__).parents[2] / "docs"
+HOW_TOS = [DOCS / "how-to" / name for name in ("connect-an-ehr.md", "connect-a-state-hie.md")]
+
+
+def blocks(page: Path, language: str) -> list[str]:
+    """The fenced blocks of a page in one language."""
+    return re.findall(
+        rf"^```{language}\n(.*?)^```", page.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL
+    )
+
+
+@pytest.mark.parametrize("page", HOW_TOS, ids=lambda page: page.stem)
+def test_every_client_command_of_a_how_to_is_accepted_in_its_order(
+    node: Path, page: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (node / "node").mkdir()
+    (node / "node/node.yaml").write_text(CONFIG)
+    monkeypatch.chdir(node)
+    lines = "\n".join(blocks(page, "sh")).replace("\\\n", " ").splitlines()
+    commands = [shlex.split(line)[2:] for line in lines if line.startswith("waymeet client ")]
+    assert commands
+    for command in commands:
+        done = CliRunner().invoke(app, command)
+        assert done.exit_code == 0, f"{command}: {done.output}"
+
+
+@pytest.mark.parametrize("page", HOW_TOS, ids=lambda page: page.stem)
+def test_every_piece_of_configuration_in_a_how_to_is_one(node: Path, page: Path) -> None:
+    pieces = [yaml.safe_load(text) for text in blocks(page, "yaml")]
+    pieces = [piece for piece in pieces if piece.keys() & {"systems", "connections"}]
+    assert pieces
+    for number, piece in enumerate(pieces):
+        path = node / f"shown-{number}.yaml"
+        path.write_text(yaml.safe_dump(yaml.safe_load(CONFIG) | piece))
+        settings.read(path)
+
+
+def test_the_registration_that_the_reference_shows_is_one(node: Path) -> None:
+    shown = [json.loads(text) for text in blocks(DOCS / "reference/clients.md", "json")]
+    assert [registered.write(node / "clients", one).stem for one in shown] == ["ehr"]
+
+
+def test_the_reference_names_every_member_and_every_option() -> None:
+    page = (DOCS / "reference/clients.md").read_text(encoding="utf-8")
+    schema = json.loads(Path(registered.__file__).with_name("client.schema.json").read_text(encoding="utf-8"))
+    members = [*schema["properties"], *schema["properties"]["auth"]["properties"]]
+    group = typer.main.get_command(app)
+    assert isinstance(group, TyperGroup)
+    options = [
+        name for option in group.commands["add"].params for name in option.opts if name.startswith("--")
+    ]
+    commands = [f"`waymeet client {name}" for name in group.commands if name != "resume"]
+    missing = [one for one in members if f"`{one}`" not in page and f'"{one}"' not in page]
+    missing += [one for one in options if f"`{one}" not in page and one not in ("--config",)]
+    assert missing + [one for one in commands if one not in page] == []
