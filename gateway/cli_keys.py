@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -94,8 +95,8 @@ def rotate(
         elif finish or entry is not None:
             raise ValueError("--finish and --entry go with --federation.")
         else:
-            key = federation_key(identity, signer)
             more = 1 if days == 1 and not at_once else 0
+            key = partial(federation_key, identity, signer)
             done = rotation_of(identity, key).run(ahead=days, more=more, urgent=at_once)
             _tell_made(found, identity, done, at_once)
             if signer is not None:
@@ -116,7 +117,7 @@ def revoke(
             federation = federation_key(identity, signer)
         except (KeyFileMissing, KeyLocked):
             federation = None
-        rotation_of(identity, federation).revoke(kid)
+        rotation_of(identity, lambda: federation).revoke(kid)
         tell(f"Taken back: {kid}. This node refuses what it signed, from now on.")
         _tell_signing(identity)
         if federation is not None:

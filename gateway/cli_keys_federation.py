@@ -6,6 +6,7 @@ For a while the directory has both keys, so that at every moment partners know t
 from __future__ import annotations
 
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -69,7 +70,7 @@ def finish(found: Settings, identity: IdentitySettings, key: Path, at_once: bool
         keys.save(kept, old, keys.stated_passphrase())
     following.replace(key)
     key_files.sync_folder(key.parent)
-    rotation_of(identity, new).run()
+    rotation_of(identity, partial(keys.load, key)).run()
     file = f"directory-entry-{name_of(identity)}.json"
     for line in (
         f"In use: {new.thumbprint()}. A running node takes it up within a minute, without a restart.",

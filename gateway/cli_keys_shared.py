@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Final
@@ -62,7 +63,7 @@ def ring_of(identity: IdentitySettings) -> KeyRing:
     )
 
 
-def rotation_of(identity: IdentitySettings, federation: ECKey | None) -> Rotation:
+def rotation_of(identity: IdentitySettings, federation: Callable[[], ECKey | None]) -> Rotation:
     """What changes the keys of an identity, also where the node could not start for want of one."""
     operational_state.prepare(identity.operational)
     secret = keys.stated_passphrase()

@@ -130,12 +130,12 @@ class KeyRing:
 
     def jwks(self) -> dict[str, Any]:
         """The plain JWK Set to publish."""
-        self._look()
+        self.refresh()  # always: a partner that misses the newest key here does not ask again for a while
         return self._held.jwks
 
     def published(self) -> tuple[bytes, str] | None:
         """The signed JWK Set and its media type; None where there is none in force."""
-        self._look()
+        self.refresh()
         return self._held.published
 
     # ------------------------------------------------------------ following one another
@@ -195,7 +195,7 @@ class KeyRing:
         return Rotation(
             self._folder,
             self._organization,
-            federation or self.federation_key,
+            (lambda: federation) if federation is not None else self._read_federation,
             now,
             passphrase=self._passphrase,
             pace=self._pace,

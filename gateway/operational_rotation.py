@@ -8,6 +8,7 @@ long after that used; a key that is over is deleted first and struck from the li
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -37,15 +38,16 @@ class Step(NamedTuple):
 class Rotation:
     """One run over a folder, under its lock, at one moment.
 
-    federation: the private federation key, without which nothing can be published. Every method raises
-    `KeyFileError` or `OSError`; what was done until then stays done and is finished by the next run.
+    federation: reads the private federation key, without which nothing can be published; None where it is
+    kept elsewhere. Read under the lock, so that one that was replaced just now signs nothing any more. Every
+    method raises `KeysError` or `OSError`; what was done until then stays done, and the next run finishes it.
     """
 
     def __init__(
         self,
         folder: Path,
         organization: str,
-        federation: ECKey | None,
+        federation: Callable[[], ECKey | None],
         now: datetime,
         *,
         passphrase: str | None = None,
@@ -53,7 +55,8 @@ class Rotation:
     ) -> None:
         self._folder = folder
         self._organization = organization
-        self._federation = federation
+        self._read_federation = federation
+        self._federation: ECKey | None = None
         self._now = now
         self._passphrase = passphrase
         self._pace = pace
@@ -107,6 +110,7 @@ class Rotation:
 
     def _begin(self) -> None:
         """Read the folder; clear away what is over, and note what the last run did not come to note."""
+        self._federation = self._read_federation()
         self._written = operational_state.read(self._folder, self._organization)
         self._state = self._written.put_right(self._now)
         over = {key.kid for key in self._state.keys if self._is_over(key)}
