@@ -198,13 +198,12 @@ class TokenServer:
         registered = self._registration(known.client_id)
         if registered is None or not registered.admits(source):
             raise _unauthorized("login", "The client is not known here, not active, or not at its address.")
-        purposes = registered.purposes
         return Caller(
             client_id=registered.client_id,
             organization=registered.organization,
             systems=registered.systems,
             scopes=scopes.still(known.scopes, registered.scopes),
-            purposes=purposes if known.purposes is None else purposes & known.purposes,
+            purposes=registered.purposes if known.purposes is None else registered.serves(known.purposes),
             token_digest=known.digest,
         )
 

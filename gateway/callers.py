@@ -9,7 +9,7 @@ from gateway.allowance import Allowance
 from gateway.authenticate import Caller, TokenServer
 from gateway.client_authentication import Keys
 from gateway.errors import not_found
-from gateway.http import insufficient_scope, request_id, require_json, source
+from gateway.http import authorization, insufficient_scope, request_id, require_json, source
 from gateway.node import PARTNER_SCOPES, Identity, Node
 from gateway.recording import Ask
 from gateway.sending import DIRECTORY_HEADER
@@ -39,9 +39,7 @@ class Callers:
 
     def any(self, request: Request) -> Caller:
         """Whoever has a token of this identity. Raises Refused 401 or 429."""
-        caller = self.tokens.verify(
-            request.headers.get("authorization"), self._node.now(), source(request) or None
-        )
+        caller = self.tokens.verify(authorization(request), self._node.now(), source(request) or None)
         self.allowance.take(caller.client_id)
         request.state.ended.enter_context(self.allowance.in_flight(caller.client_id))
         return caller

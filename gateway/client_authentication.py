@@ -13,6 +13,7 @@ import ipaddress
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import lru_cache
 from hmac import compare_digest
 from typing import Any, Final, Protocol
 from urllib.parse import unquote_plus
@@ -37,6 +38,8 @@ from gateway.assertion import (
     usable_key,
 )
 from gateway.key_sources import KeySource, KeysUnavailable
+from profiles.canonical import ACT_REASON
+from profiles.terminology import subsumes
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -75,6 +78,10 @@ class Registration:
         # What a peer node publishes is signed, and no JWK Set.
         return None if self.keys is None or self.keys.signed_for else self.keys.url
 
+    def serves(self, purposes: frozenset[str]) -> frozenset[str]:
+        """Which of `purposes` it may ask for: those registered, and narrower ones that these hold."""
+        return _held(self.purposes, purposes)
+
     def admits(self, source: str | None) -> bool:
         """Whether it is active and may call from the address `source` (text; None: not known)."""
         if not self.active or not self.addresses:
@@ -86,6 +93,11 @@ class Registration:
         if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
             address = address.ipv4_mapped
         return any(address in network for network in self.addresses)
+
+
+@lru_cache(maxsize=1024)
+def _held(registered: frozenset[str], asked: frozenset[str]) -> frozenset[str]:
+    return frozenset(one for one in asked if any(subsumes(ACT_REASON, wider, one) for wider in registered))
 
 
 class Keys(Protocol):

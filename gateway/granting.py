@@ -33,6 +33,6 @@ def _purposes(proven: Proven) -> frozenset[str] | None:
     # A node speaks for one organization; who says another would be recorded as somebody else.
     if registered.organization is not None and asked.organization != registered.organization:
         raise invalid_grant("hl7-b2b: organization_id must be the organization that is registered.")
-    if not asked.purposes <= registered.purposes:
+    if registered.serves(asked.purposes) != asked.purposes:
         raise invalid_grant("hl7-b2b: purpose_of_use must hold purposes that are registered only.")
     return asked.purposes

@@ -189,6 +189,11 @@ def source(request: Request) -> str:
     return str(request.state.source)
 
 
+def authorization(request: Request) -> str | None:
+    """The `Authorization` header; two of them make one that nobody can have meant."""
+    return ", ".join(request.headers.getlist("authorization")) or None
+
+
 def require_json(request: Request) -> None:
     """Refuse (415) a body that does not say it is JSON."""
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()

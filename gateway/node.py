@@ -108,6 +108,15 @@ class Node:
         self.identities: Mapping[str, Identity] = {
             told.organization: self._identity(told) for told in settings.identities
         }
+        self._connections = {
+            organization: self._connection(f"connections: {organization}", written)
+            for organization, written in settings.connections.items()
+        }
+        self.webhooks: Mapping[str, Connection] = {
+            name: self._connection(f"systems: {name}: writeback: auth", system.auth, webhook=True)
+            for name, system in settings.systems.items()
+            if system.auth
+        }
         settings.retention.check(self.policy, settings.path.name)
         self.compiled = Compiled(settings.timezone)
         self.ended: deque[str] = deque()  # disclosures whose last byte is sent; the worker notes them
@@ -228,13 +237,15 @@ class Node:
             active=partner.status == "active",
         )
 
-    def connection(self, identity: Identity, written: Mapping[str, Any]) -> Connection:
-        """How `identity` gets a token where the configuration says more than the directory does.
-
-        Raises ValueError and KeysError, which name the member or the file.
-        """
-        folder = self.settings.path.parent
-        return connection_files.read(written, folder, identity.organization, identity.ring, self._passphrase)
+    def _connection(self, where: str, written: Mapping[str, Any], *, webhook: bool = False) -> Connection:
+        """How our own name gets a token where the configuration says so. Raises ValueError, KeysError."""
+        folder, home = self.settings.path.parent, self.home
+        try:
+            return connection_files.read(
+                written, folder, home.organization, home.ring, self._passphrase, webhook=webhook
+            )
+        except ValueError as fault:
+            raise ValueError(f"{self.settings.path.name}: {where}: {fault}") from None
 
     def client(self, identity: Identity) -> PeerClient:
         """An HTTP client that speaks for one of our names; for its user to close."""
@@ -242,10 +253,8 @@ class Node:
             identity.organization,
             identity.ring,
             networks=self.settings.networks,
-            connections={
-                organization: self.connection(identity, written)
-                for organization, written in self.settings.connections.items()
-            },
+            # What is registered for the agency elsewhere would tie an alias to it.
+            connections={} if identity.alias else self._connections,
             ca_file=self.settings.authorities,
         )
 

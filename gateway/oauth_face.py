@@ -11,7 +11,7 @@ from fastapi import Request, Response
 from gateway.assertion import TokenError, read_form
 from gateway.authenticate import NO_STORE, TokenServer
 from gateway.errors import not_found
-from gateway.http import json_response, source
+from gateway.http import authorization, json_response, source
 from gateway.node import Identity, Node
 
 log = logging.getLogger("waymeet.oauth")
@@ -66,10 +66,9 @@ class OAuthFace:
 
     async def _answered(self, request: Request, step: _Step) -> Response:
         body = await request.body()
-        authorization = request.headers.get("authorization")
         try:
             form = read_form(body, request.headers.get("content-type", ""))
-            answer = await step(form, self._node.now(), authorization, source(request) or None)
+            answer = await step(form, self._node.now(), authorization(request), source(request) or None)
         except TokenError as error:
             log.info("%s refused (%s): %s", request.url.path, error.error, error.description)
             return json_response(error.body(), error.status, {**error.headers, **NO_STORE})

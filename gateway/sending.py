@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
+from typing import Any, Final
 from uuid import uuid4
 
 from gateway import fhir_json
@@ -16,12 +16,13 @@ from gateway.client import Answer, PeerClient
 from gateway.directory import Entry
 from gateway.node import Node
 from gateway.outbox import GiveUp, Later, Outcome
-from gateway.transport import PeerFault, PeerRefused, PeerUnavailable
+from gateway.transport import PeerFault, PeerForbidden, PeerRefused, PeerUnavailable
 from profiles import strict_json, validate
 from profiles.outcome import errors
 from profiles.registry import Definitions
 
 FHIR_JSON = "application/fhir+json"
+PURPOSE: Final = "COC"  # coordination of care: what a node reads and writes a referral for (v3-ActReason)
 DIRECTORY_HEADER = "Waymeet-Directory"
 _WORTH_ANOTHER_TRY = frozenset({401, 403, 408, 412, 425, 429})
 
@@ -89,10 +90,21 @@ class Partner:
         content = None if resource is None else fhir_json.encode(resource)
         try:
             answer = await self.client.request(
-                self.entry, method, path, scope=f"system/{scope}", headers=sent, content=content
+                self.entry,
+                method,
+                path,
+                scope=f"system/{scope}",
+                purpose=PURPOSE if path.startswith("/fhir/") else None,
+                headers=sent,
+                content=content,
             )
         except PeerUnavailable as fault:
             raise Stopped(Later("the partner's node does not answer", _seconds(fault.retry_after))) from None
+        except PeerForbidden:
+            why = "the partner's address is not one that this node may connect to: see `networks`"
+            raise Stopped(Later(why)) from None
+        except ValueError:
+            raise Stopped(GiveUp("what the partner names is no path at its address")) from None
         except PeerRefused:
             raise Stopped(Later("the partner's node gives us no token")) from None
         except PeerFault:

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from functools import partial
 from typing import Final
 
 from gateway import audit
 from gateway.directory import DirectoryError
+from gateway.directory_form import MAX_SHARD_BYTES
 from gateway.keys import KeysError
 from gateway.mirror import Mirror
 from gateway.node import Node
@@ -33,8 +35,9 @@ class Upkeep:
         directory = node.settings.directory
         self._mirror: Mirror | None = None
         if directory.url:
-            client = clients[node.home.organization]
-            self._mirror = Mirror(client.fetch, directory.url, directory.folder, node.trust.examine)
+            fetch = clients[node.home.organization].fetch
+            own = partial(fetch, configured=True, most_bytes=MAX_SHARD_BYTES)
+            self._mirror = Mirror(own, directory.url, directory.folder, node.trust.examine)
         self._told: frozenset[str] = frozenset()
 
     async def run(self) -> None:

@@ -17,7 +17,7 @@ from gateway.node import Node
 from gateway.outbox import GiveUp, Later
 from gateway.sending import Stopped, succeeded
 from gateway.store import contents, referrals, tasks
-from gateway.transport import PeerError, PeerUnavailable
+from gateway.transport import PeerError, PeerRefused, PeerUnavailable
 from mappings import RecordError
 
 
@@ -62,15 +62,16 @@ async def hand_over(
     if settings.folder is not None:
         await asyncio.to_thread(_write, settings.folder, f"{name}{rendered.suffix}", rendered.body)
     if settings.webhook is not None:
-        connection = node.connection(node.home, settings.auth) if settings.auth else None
         headers = {"Content-Type": rendered.content_type, "Idempotency-Key": name}
         try:
             answer = await client.post_webhook(
-                settings.webhook, headers, rendered.body, rendered.method, connection
+                settings.webhook, headers, rendered.body, rendered.method, node.webhooks.get(system)
             )
             succeeded(answer)
         except PeerUnavailable:
             raise Stopped(Later("the agency's own system does not answer")) from None
+        except PeerRefused as fault:
+            raise Stopped(Later(f"the agency's own system cannot be called: {fault}")) from None
         except PeerError:
             raise Stopped(GiveUp("the agency's own system answered what must not be read")) from None
 

@@ -109,7 +109,7 @@ def fetch(entry: Entry, own: ECKey | None = None, times: int = 1, **connection: 
         ring = KeyRing.of(own or keys.generate())
         client = PeerClient(CLIENT_ID, ring, networks=LOOPBACK, connections=ways)
         try:
-            way, _base = client._way(entry)
+            way = client._way(entry)
             return [(await client._fetch(way, SCOPE, None)).value for _ in range(times)]
         finally:
             await client.close()

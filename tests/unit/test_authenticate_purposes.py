@@ -63,6 +63,14 @@ def test_a_purpose_that_is_no_longer_registered_is_gone_at_the_next_request(node
     assert node.caller(token).purposes == {"COC"}
 
 
+def test_a_narrower_purpose_is_held_by_a_wider_one_and_not_the_other_way(node: Node) -> None:
+    node.register(purposes=frozenset({"TREAT"}))
+    token = node.ask(asking(purpose_of_use=["COC"]))["access_token"]
+    assert node.caller(token).purposes == {"COC"}
+    node.register(purposes=frozenset({"COC"}))
+    refused(node, asking(purpose_of_use=["TREAT"]), "invalid_grant", "registered only")
+
+
 def test_what_else_stands_in_the_extension_is_not_kept(node: Node) -> None:
     token = node.ask(
         asking(

@@ -15,7 +15,7 @@ from gateway.client import Answer
 from gateway.directory import Entry
 from gateway.outbox import GiveUp, Later
 from gateway.sending import Gone, Partner, Stopped
-from gateway.transport import PeerError, PeerFault, PeerRefused, PeerUnavailable
+from gateway.transport import PeerError, PeerFault, PeerForbidden, PeerRefused, PeerUnavailable
 
 CLINIC = "https://directory.example.org/Organization/clinic"
 PEER = Entry(CLINIC, "Clinic", "https://clinic.example.org", {}, frozenset(), (), {}, "active")
@@ -35,10 +35,11 @@ class Scripted:
         path: str,
         *,
         scope: str,
+        purpose: str | None,
         headers: Mapping[str, str],
         content: bytes | None,
     ) -> Answer:
-        self.asked.append((method, path, {**headers, "scope": scope}, content))
+        self.asked.append((method, path, {**headers, "scope": scope, "purpose": purpose or ""}, content))
         if isinstance(self.gives, Exception):
             raise self.gives
         return self.gives
@@ -101,6 +102,7 @@ def test_every_attempt_has_a_request_id_of_its_own() -> None:
     for _ in range(2):
         asyncio.run(one.send("PUT", "/fhir/Task/1", "Task.u", {"resourceType": "Task"}, If_Match="x"))
     (_, _, first, content), (_, _, second, _) = scripted.asked
+    assert first["purpose"] == "COC"
     assert first["X-Request-Id"] != second["X-Request-Id"]
     assert first["If-Match"] == "x" and first["scope"] == "system/Task.u"
     assert first["Content-Type"] == sending.FHIR_JSON and content == b'{"resourceType":"Task"}'
@@ -110,6 +112,18 @@ def test_a_resource_is_read_with_its_tag() -> None:
     body = msgspec.json.encode({"resourceType": "Patient", "id": "1"})
     found = asyncio.run(partner(answer(200, body, etag='W/"1"'))[0].read("Patient/1", "Patient.r"))
     assert found.resource["id"] == "1" and found.etag == 'W/"1"'
+
+
+def test_a_notification_is_for_no_purpose_of_use() -> None:
+    found, asked = partner(answer(200, b""))
+    asyncio.run(found.send("POST", "/notifications", "Bundle.c", {"resourceType": "Bundle"}))
+    assert asked.asked[0][2]["purpose"] == ""
+
+
+def test_an_address_that_may_not_be_called_waits_and_a_path_that_is_none_does_not() -> None:
+    forbidden = stopped(PeerForbidden("no way there"))
+    assert isinstance(forbidden, Later) and "networks" in forbidden.why
+    assert isinstance(stopped(ValueError("path")), GiveUp)
 
 
 @pytest.mark.parametrize(
