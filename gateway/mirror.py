@@ -68,11 +68,11 @@ class Mirror:
 
     async def _update_suspensions(self) -> bool:
         answer = await self._ask(SUSPENSIONS)
-        # 404: the directory names no suspender, so there is no list.
-        if answer.status != 200 or not await asyncio.to_thread(self._is_new, SUSPENSIONS, answer.body):
+        if answer.status != 200:  # 404: the directory names no suspender, so there is no list
             return False
+        new = await asyncio.to_thread(self._is_new, SUSPENSIONS, answer.body)
         await asyncio.to_thread(self._install, SUSPENSIONS, answer)
-        return True
+        return new
 
     async def _update_manifest(self) -> bool:
         answer = await self._ask(MANIFEST)

@@ -173,6 +173,9 @@ def test_after_a_restart_what_is_here_is_recognised(etags: bool, site: Site, cop
     copying.restart()
     assert not copying.update()
     assert site.answers() == [(SUSPENSIONS, 200), (MANIFEST, 200)]
+    assert not copying.update()
+    again = 304 if etags else 200
+    assert site.answers() == [(SUSPENSIONS, again), (MANIFEST, again)]
     assert marks(copy) == before
 
 
@@ -333,6 +336,18 @@ def test_a_copy_that_broke_off_goes_on_where_it_was(site: Site, copy: Path, tmp_
     fetched = {path for path, _ in site.answers() if path.startswith(SHARDS)}
     assert fetched == {shard_file(one) for one in found.shards} - here
     assert last in fetched
+
+
+def test_a_disk_that_refuses_leaves_the_old_directory(body: Body, site: Site, copy: Path) -> None:
+    copying = Copying(site, copy)
+    copying.update()
+    before = files(copy)
+    body.new_key(PANTRY, signed=False)
+    (shard,) = body.publish().shards
+    (copy / shard_file(shard)).mkdir()
+    with pytest.raises(OSError, match="directory"):
+        copying.update()
+    assert files(copy) == before
 
 
 # --- the suspension list -----------------------------------------------------------------------------

@@ -12,6 +12,8 @@ from threading import Event
 import pytest
 from directory_world import CLINIC, ISSUER, NEXT_ANCHOR, PANTRY
 from joserfc import jws
+from joserfc.jwk import RSAKey
+from sqlalchemy.exc import OperationalError
 from trust_world import GRACE, SHELTER, Body, Clock, counting, named, trusting
 
 from gateway import keys
@@ -19,6 +21,7 @@ from gateway.directory import DirectoryError
 from gateway.directory_files import MANIFEST, SUSPENSIONS
 from gateway.store import directories
 from gateway.store.work import Store
+from gateway.succession import hand_over
 from gateway.trust import Trust
 
 DAY = timedelta(days=1)
@@ -206,6 +209,23 @@ def test_a_bad_directory_does_not_keep_a_suspension_out(trust: Trust, body: Body
     body.suspend(PANTRY)
     assert trust.refresh()
     assert _status(trust, PANTRY) == "suspended"
+
+
+def test_a_change_that_came_while_the_store_was_away_is_not_lost(
+    store: Store, trust: Trust, body: Body, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    body.publish()
+    with monkeypatch.context() as away:
+        away.setattr(store, "work", _away)
+        with pytest.raises(OperationalError):
+            trust.refresh()
+    assert trust.directory.sequence == 1
+    assert trust.refresh()
+    assert trust.directory.sequence == 2
+
+
+def _away() -> None:
+    raise OperationalError("BEGIN IMMEDIATE", {}, Exception("database is locked"))
 
 
 def test_a_node_with_no_directory_does_not_start(store: Store, body: Body) -> None:
@@ -413,6 +433,20 @@ def test_keys_that_nobody_signed_over_do_not_count_until_the_operator_says_so(
         ]
     trust.pin_again(PANTRY)
     assert counting(trust, PANTRY) == named(new)
+    assert trust.alarms == ()
+
+
+def test_a_second_key_of_another_kind_is_a_change_too(trust: Trust, body: Body) -> None:
+    old, rsa = body.keys[PANTRY], RSAKey.generate_key(2048)
+    both = keys.public_jwks(old)["keys"] + [rsa.as_dict(private=False, kid="rsa-1", alg="RS384", use="sig")]
+    body.jwks[PANTRY] = {"keys": both}
+    body.publish()
+    assert trust.refresh()
+    assert counting(trust, PANTRY) == named(old)
+    body.changes[PANTRY] = [hand_over(PANTRY, {"keys": both}, old, body.clock.now)]
+    body.publish()
+    assert trust.refresh()
+    assert counting(trust, PANTRY) == named(old) | {rsa.thumbprint()}
     assert trust.alarms == ()
 
 

@@ -38,7 +38,8 @@ class Clock(Protocol):
 class Body:
     """Publishes into `folder`, one number after the other, and remembers what it has published.
 
-    keys: the key that each participant has now. changes: what each has signed over, oldest first.
+    keys: the key that each participant has now. jwks: its whole set, where that is more or other than this
+    key. changes: what each has signed over, oldest first.
     """
 
     def __init__(self, folder: Path, clock: Clock) -> None:
@@ -48,6 +49,7 @@ class Body:
         self.lists = 0
         self.digests: tuple[str, ...] = ()
         self.keys: dict[str, ECKey] = {one: keys.generate() for one in (PANTRY, CLINIC)}
+        self.jwks: dict[str, dict[str, Any]] = {}
         self.changes: dict[str, list[str]] = {}
         self.suspended: set[str] = set()
 
@@ -68,6 +70,7 @@ class Body:
     def statements(self) -> list[dict[str, Any]]:
         return [
             statement(one, ADDRESSES[one], key)
+            | ({"jwks": self.jwks[one]} if one in self.jwks else {})
             | ({"succession": self.changes[one]} if one in self.changes else {})
             | {"status": "suspended" if one in self.suspended else "active"}
             for one, key in self.keys.items()
