@@ -162,7 +162,7 @@ DEEP = 100_000
         shard_of(GOOD).replace(b",", b", ", 1),
         b"\xef\xbb\xbf" + shard_of(GOOD),
     ],
-    ids=lambda shard: f"{hashlib.sha256(shard).hexdigest()[:6]} {shard[:20]!r}",
+    ids=map(str, range(20)),  # their content holds keys that are made anew each time
 )
 def test_json_that_is_made_to_hurt_is_refused(shard: bytes, tmp_path: Path) -> None:
     with pytest.raises(DirectoryError, match="shard 0"):
