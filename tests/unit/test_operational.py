@@ -153,6 +153,16 @@ def test_another_replica_recognises_an_urgent_key_without_being_told(world: Worl
     assert kid(other) == kid(week_on)
 
 
+def test_what_a_replica_serves_is_never_older_than_the_key_that_another_signs_with(
+    world: World, week_on: KeyRing
+) -> None:
+    serving = KeyRing(PANTRY, world.folder, world.federation_file, now=lambda: world.now, look_seconds=3600.0)
+    week_on.rotation(world.now).run(urgent=True)
+    assert kid(week_on) in world.partners_have(serving), "a partner that asks in vain does not ask again soon"
+    week_on.rotation(world.now).run(urgent=True)
+    assert kid(week_on) in {key["kid"] for key in serving.jwks()["keys"]}
+
+
 def test_a_key_made_now_waits_for_its_day_like_every_other(world: World, week_on: KeyRing) -> None:
     before, waiting = kid(week_on), len(world.partners_have(week_on))
     (made, _signed) = week_on.rotation(world.now).run(more=1)
@@ -337,6 +347,19 @@ def test_after_a_change_of_the_federation_key_the_set_is_signed_by_the_new_one(
     world.forward(week_on, PACE.kept, MINUTE)
     assert week_on.verifying(old.thumbprint()) is None
     assert old.thumbprint() not in {key["kid"] for key in week_on.jwks()["keys"]}
+
+
+def test_a_replica_that_has_not_seen_the_new_federation_key_does_not_sign_with_the_old_one_again(
+    world: World, week_on: KeyRing
+) -> None:
+    late = KeyRing(PANTRY, world.folder, world.federation_file, now=lambda: world.now, look_seconds=3600.0)
+    new = keys.generate()
+    keys.save(world.federation_file.with_name("next.pem"), new)
+    world.federation_file.with_name("next.pem").replace(world.federation_file)
+    week_on.rotate_if_due(world.now)
+    assert late.federation == world.federation.thumbprint()
+    late.rotation(world.now).run(more=1)
+    assert world.partners_have(week_on, new) and not world.partners_have(week_on, world.federation)
 
 
 # ------------------------------------------------------------------ clocks
