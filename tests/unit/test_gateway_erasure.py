@@ -88,6 +88,6 @@ def test_a_partner_that_is_away_for_a_while_loses_no_referral(hospital: Node) ->
     ask, _, _ = offered(hospital)
 
     assert isinstance(hospital.now, Clock)
-    hospital.now.ahead = timedelta(days=22)  # the directory has run out and its grace is over: nobody is known
+    hospital.now.ahead = timedelta(days=22)  # the directory has run out, and its grace
 
     assert permission.cancel_where_consent_ended(hospital, ask) == []
