@@ -19,7 +19,7 @@ from gateway import clock, keys, operational_reading, operational_state, operati
 from gateway.keys import KeyFileError, KeyFileMissing, KeyLocked, KeysError
 from gateway.operational_jwks import MEDIA_TYPE, accepted
 from gateway.operational_pace import PACE, Pace
-from gateway.operational_reading import Held
+from gateway.operational_reading import Held, NothingToSignWith
 from gateway.operational_rotation import Rotation, Step
 from gateway.operational_set import SIGNED_FILE
 from gateway.operational_state import STATE_FILE
@@ -87,7 +87,10 @@ class KeyRing:
         self._seen = self._signatures()
         self._again = time.monotonic() + look_seconds
         self.federation_key: ECKey | None = self._read_federation()
-        self._held = self._read(folder)
+        try:
+            self._held = self._read(folder)
+        except NothingToSignWith as fault:
+            raise NothingToSignWith(f"{fault} ({self._why_absent})") from None
 
     @classmethod
     def of(cls, key: ECKey) -> KeyRing:
@@ -247,7 +250,8 @@ class KeyRing:
         """The federation key; None where it is kept elsewhere. One that is here and bad is refused."""
         try:
             return keys.load(self._federation_file, self._passphrase)
-        except (KeyFileMissing, KeyLocked):
+        except (KeyFileMissing, KeyLocked) as fault:
+            self._why_absent = str(fault)
             return None
 
     def _signatures(self) -> tuple[tuple[int, ...] | None, ...]:

@@ -18,6 +18,10 @@ from gateway.operational_set import SignedSet, signed_set
 from gateway.operational_state import State
 
 
+class NothingToSignWith(KeyFileError):  # noqa: N818 - a state that is foreseen
+    """No federation key is at hand, and no operational key is in use."""
+
+
 @dataclass(frozen=True, slots=True)
 class Held:
     """The keys as they were read at one moment, never changed: a new reading is another one.
@@ -53,7 +57,7 @@ def read(
 ) -> Held:
     """The keys in `folder`. federation: the private federation key, where it is here. known: read before.
 
-    Raises `KeyFileError`, also when there is nothing to sign with.
+    Raises `KeyFileError`, or `NothingToSignWith`.
     """
     state = operational_state.read(folder, organization)
     private = _private_keys(folder, state, passphrase, known)
@@ -120,6 +124,7 @@ def _signing(
         return federation
     if kid in private:
         return private[kid]  # the set is over: our own tokens still hold, and an alarm says it
-    raise KeyFileError(
-        f"{folder}: nothing to sign with: the federation key is not here, and no operational key in use yet"
+    raise NothingToSignWith(
+        f"{folder}: nothing to sign with: no operational key is in use yet, and the federation key is not at "
+        "hand"
     )

@@ -42,14 +42,14 @@ def alarms(held: Held, federation_is_here: bool, now: datetime) -> tuple[str, ..
     mend = "make keys for the days to come with waymeet keys rotate --federation-key FILE --days 14"
     if held.set is None or not held.set.in_force(now):
         found.append(
-            f"the signed key set is over and the federation key is not here, so partners refuse us: {mend}"
+            f"the signed key set is over and the federation key is not at hand, so partners refuse us: {mend}"
         )
     elif held.set.expires - now < _SOON:
         found.append(
-            f"the signed key set is over on {_day(held.set.expires)}, the federation key is not here: {mend}"
+            f"the signed key set is over on {_day(held.set.expires)}, the federation key is not at hand: {mend}"
         )
     if not state.waiting:
-        found.append(f"no operational key waits to follow and the federation key is not here: {mend}")
+        found.append(f"no operational key waits to follow and the federation key is not at hand: {mend}")
     return tuple(found)
 
 
