@@ -36,7 +36,8 @@ for (const [what, argument] of asks) {
     answers.push(await ways[what](argument.got === undefined ? argument : answers[argument.got].access_token));
   } catch (error) {
     const challenge = Array.isArray(error.cause) ? `${error.status}, try ${error.cause[0].scheme}` : undefined;
-    answers.push({ error: error.error ?? challenge ?? error.message });
+    const status = error.cause instanceof Response && error.cause.status >= 500 ? `${error.cause.status}` : undefined;
+    answers.push({ error: error.error ?? challenge ?? status ?? error.message });
   }
 }
 console.log(JSON.stringify(answers));

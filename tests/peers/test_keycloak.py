@@ -17,26 +17,26 @@ import socketserver
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from ipaddress import ip_network
+from pathlib import Path
 from typing import Any
 
 import httpx2
 import pytest
-from fastapi import FastAPI, Request
 from joserfc.jwk import ECKey, RSAKey
 from keycloak_server import Keycloak, Realm, start
-from oauth_endpoints import LOOPBACK, Endpoints, serve
+from served_node import ServedNode, serve_node
 
 from gateway import keys
 from gateway.assertion import ASSERTION_TYPE
-from gateway.authenticate import Registration
 from gateway.client import PeerClient, _Way
 from gateway.connection import Connection, assertion
-from gateway.key_sources import KeySource
 from gateway.operational import KeyRing
 from gateway.transport import PeerRefused
 
 pytestmark = pytest.mark.slow
 
+LOOPBACK = (ip_network("127.0.0.0/8"),)
 CLIENT_ID = "https://directory.example.org/Organization/mill-street-clinic"
 TASKS, PATIENTS = "system/Task.rus", "system/Patient.r"
 CHECKER = ("checker", "a-secret-of-the-checker")
@@ -119,10 +119,10 @@ def test_our_client_gets_a_token_that_keycloak_knows_again(keycloak: Keycloak, m
     assert said["exp"] - said["iat"] == 300
 
 
-def test_keycloak_fetches_our_keys_from_where_we_publish_them(keycloak: Keycloak) -> None:
-    with serve() as endpoints:
-        ring = endpoints.server._ring
-        by_url = {"use.jwks.url": "true", "jwks.url": f"{endpoints.issuer}/.well-known/jwks.json"}
+def test_keycloak_fetches_our_keys_from_where_we_publish_them(keycloak: Keycloak, tmp_path: Path) -> None:
+    with serve_node(tmp_path) as ours:
+        ring = ours.node.home.ring
+        by_url = {"use.jwks.url": "true", "jwks.url": f"{ours.issuer}/.well-known/jwks.json"}
         with keycloak.realm(**clinic(by_url | signs_by(ring.signing), TASKS)) as realm:
             said = realm.introspect(fetch(realm, ring.signing, TASKS), CHECKER)
     assert (said["active"], said["scope"]) == (True, TASKS)
@@ -160,24 +160,40 @@ def test_our_assertion_is_good_once(keycloak: Keycloak) -> None:
 
 # -- Keycloak as a client of our introspection endpoint --------------------------------------------------
 
-GATEKEEPER = "https://directory.example.org/Organization/elm-city-hospital"
+GATEKEEPER = "hospital-gatekeeper"
+HANDS_IN = "system/ServiceRequest.c"
 EXCHANGE = "urn:ietf:params:oauth:grant-type:token-exchange"
 APP = ("case-app", "a-secret-of-the-app")
 SECRET = base64.urlsafe_b64encode(bytes(range(32))).rstrip(b"=").decode()
+BY_SECRET = {"method": "client_secret", "secret_sha256": hashlib.sha256(SECRET.encode()).hexdigest()}
+# Who it is, Keycloak asks last. A node has no such address: it gives tokens to systems, not to persons.
+SOMEONE = {
+    "/the-tests-own/user": {
+        "sub": "gatekeeper",
+        "preferred_username": "gatekeeper",
+        "email": "desk@hospital.example",
+    }
+}
 
 
-def hospital(endpoints: Endpoints, method: str) -> dict[str, Any]:
-    """A realm that takes our tokens in exchange for its own, once our server has said that they are good."""
+@pytest.fixture
+def ours(tmp_path: Path) -> Iterator[ServedNode]:
+    with serve_node(tmp_path, SOMEONE) as served:
+        yield served
+
+
+def hospital(ours: ServedNode, method: str) -> dict[str, Any]:
+    """A realm that takes our tokens in exchange for its own, once our node has said that they are good."""
     trusts_us = {
         "alias": "waymeet",
         "providerId": "oidc",
         "enabled": True,
         "config": {
-            "issuer": endpoints.issuer,
-            "authorizationUrl": f"{endpoints.issuer}/there-is-none",
-            "tokenUrl": endpoints.token_endpoint,
-            "tokenIntrospectionUrl": endpoints.introspection_endpoint,
-            "userInfoUrl": f"{endpoints.issuer}/the-tests-own/user",
+            "issuer": ours.issuer,
+            "authorizationUrl": f"{ours.issuer}/there-is-none",
+            "tokenUrl": ours.token_endpoint,
+            "tokenIntrospectionUrl": ours.introspection_endpoint,
+            "userInfoUrl": f"{ours.issuer}/the-tests-own/user",
             "clientId": GATEKEEPER,
             "clientAuthMethod": method,
             "clientAssertionSigningAlg": "ES384",
@@ -194,12 +210,9 @@ def hospital(endpoints: Endpoints, method: str) -> dict[str, Any]:
     }
 
 
-def someone(app: FastAPI) -> None:
-    """Who it is, Keycloak asks last. We have no such address: a node gives tokens to systems, not persons."""
-
-    @app.get("/the-tests-own/user")
-    async def user(_request: Request) -> dict[str, str]:
-        return {"sub": "gatekeeper", "preferred_username": "gatekeeper", "email": "desk@hospital.example"}
+def by_realm(realm: Realm) -> dict[str, str]:
+    """The gatekeeper's keys are those that the realm publishes."""
+    return {"method": "private_key_jwt", "jwks_url": realm.certificates}
 
 
 def exchange(realm: Realm, token: str) -> tuple[int, dict[str, Any]]:
@@ -214,74 +227,66 @@ def exchange(realm: Realm, token: str) -> tuple[int, dict[str, Any]]:
     return answer.status_code, answer.json()
 
 
-def own_token(endpoints: Endpoints, key: ECKey | None) -> str:
-    """A token that our server gives the gatekeeper itself, for its key or else for its secret."""
-    proof: dict[str, Any] = {"ring": KeyRing.of(key)} if key else {"secret": lambda: SECRET}
-    profile = "smart-backend" if key else "client-secret"
-    way = Connection(profile, endpoints.token_endpoint, client_id=GATEKEEPER, **proof)
-    return token_by(way)
+def own_token(ours: ServedNode) -> str:
+    """A token that our node gives the gatekeeper itself, for a secret: Keycloak takes no other client's."""
+    ours.register(GATEKEEPER, HANDS_IN, BY_SECRET)
+    way = Connection("client-secret", ours.token_endpoint, client_id=GATEKEEPER, secret=lambda: SECRET)
+    return token_by(way, HANDS_IN)
 
 
-def take_back(endpoints: Endpoints, token: str, key: ECKey) -> None:
-    """The gatekeeper revokes its own token."""
-    way = Connection("smart-backend", endpoints.token_endpoint, client_id=GATEKEEPER, ring=KeyRing.of(key))
-    form = {"token": token, "client_assertion_type": ASSERTION_TYPE, "client_assertion": assertion(way)}
-    with httpx2.Client(trust_env=False) as http:
-        assert http.post(endpoints.revocation_endpoint, data=form).status_code == 200
-
-
-def test_keycloak_proves_itself_to_our_server_and_believes_its_word(keycloak: Keycloak) -> None:
+def test_keycloak_proves_itself_to_our_server_and_believes_its_word(
+    keycloak: Keycloak, ours: ServedNode
+) -> None:
     """Its assertion is signed with the realm's key; ours finds that key where the realm publishes it."""
-    key = keys.generate()
-    with serve(more=someone) as ours, keycloak.realm(**hospital(ours, "private_key_jwt")) as realm:
-        found = KeySource({"keys": [keys.public_jwk(key)]}, url=realm.certificates)
-        ours.register(Registration(GATEKEEPER, found, frozenset({TASKS})))
-        token = own_token(ours, key)
+    with keycloak.realm(**hospital(ours, "private_key_jwt")) as realm:
+        token = own_token(ours)
+        ours.register(GATEKEEPER, HANDS_IN, by_realm(realm))
         status, given = exchange(realm, token)
-        assert (status, ours.said[-1]["active"], ours.said[-1]["client_id"]) == (200, True, GATEKEEPER)
-        assert ours.said[-1]["scope"] == TASKS
+        said = ours.said[-1]
+        assert (status, said["active"], said["client_id"]) == (200, True, GATEKEEPER)
+        assert (said["scope"], said["iss"]) == (HANDS_IN, ours.issuer)
         # What it gives is its own, no more ours.
         assert given["access_token"] != token
         assert given["issued_token_type"].endswith(":access_token")
 
 
 @pytest.mark.parametrize("method", ["client_secret_basic", "client_secret_post"])
-def test_keycloak_proves_itself_with_a_secret(keycloak: Keycloak, method: str) -> None:
-    with serve(more=someone) as ours, keycloak.realm(**hospital(ours, method)) as realm:
-        secret = hashlib.sha256(SECRET.encode()).digest()
-        ours.register(Registration(GATEKEEPER, None, frozenset({TASKS}), secret=secret))
-        status, _given = exchange(realm, own_token(ours, None))
+def test_keycloak_proves_itself_with_a_secret(keycloak: Keycloak, ours: ServedNode, method: str) -> None:
+    with keycloak.realm(**hospital(ours, method)) as realm:
+        status, _given = exchange(realm, own_token(ours))
         assert (status, [one["active"] for one in ours.said]) == (200, [True])
 
 
-def test_keycloak_hears_that_a_token_was_taken_back(keycloak: Keycloak) -> None:
-    key = keys.generate()
-    with serve(more=someone) as ours, keycloak.realm(**hospital(ours, "private_key_jwt")) as realm:
-        found = KeySource({"keys": [keys.public_jwk(key)]}, url=realm.certificates)
-        ours.register(Registration(GATEKEEPER, found, frozenset({TASKS})))
-        token = own_token(ours, key)
-        take_back(ours, token, key)
+def test_keycloak_hears_that_a_token_was_taken_back(keycloak: Keycloak, ours: ServedNode) -> None:
+    with keycloak.realm(**hospital(ours, "private_key_jwt")) as realm:
+        token = own_token(ours)
+        with httpx2.Client(trust_env=False, auth=(GATEKEEPER, SECRET)) as http:
+            assert http.post(ours.revocation_endpoint, data={"token": token}).status_code == 200
+        ours.register(GATEKEEPER, HANDS_IN, by_realm(realm))
         status, refused = exchange(realm, token)
         assert (status, refused["error_description"]) == (400, "Token not active")
         assert ours.said == [{"active": False}]
 
 
-def test_keycloak_is_told_nothing_when_its_key_is_not_registered(keycloak: Keycloak) -> None:
-    key = keys.generate()
-    with serve(more=someone) as ours, keycloak.realm(**hospital(ours, "private_key_jwt")) as realm:
-        ours.register(Registration(GATEKEEPER, KeySource(keys.public_jwks(key)), frozenset({TASKS})))
-        status, refused = exchange(realm, own_token(ours, key))
+def test_keycloak_is_told_nothing_when_its_key_is_not_registered(
+    keycloak: Keycloak, ours: ServedNode
+) -> None:
+    with keycloak.realm(**hospital(ours, "private_key_jwt")) as realm:
+        token = own_token(ours)
+        another = {"method": "private_key_jwt", "jwks": keys.public_jwks(keys.generate())}
+        ours.register(GATEKEEPER, HANDS_IN, another)
+        status, refused = exchange(realm, token)
         assert (status, refused["error"], ours.said) == (400, "invalid_request", [])
 
 
-def test_keycloak_asks_for_nothing_when_its_client_was_suspended(keycloak: Keycloak) -> None:
-    key = keys.generate()
-    with serve(more=someone) as ours, keycloak.realm(**hospital(ours, "private_key_jwt")) as realm:
-        found = KeySource({"keys": [keys.public_jwk(key)]}, url=realm.certificates)
-        ours.register(Registration(GATEKEEPER, found, frozenset({TASKS})))
-        token = own_token(ours, key)
+def test_keycloak_asks_for_nothing_when_its_client_was_suspended(
+    keycloak: Keycloak, ours: ServedNode
+) -> None:
+    with keycloak.realm(**hospital(ours, "private_key_jwt")) as realm:
+        token = own_token(ours)
+        ours.register(GATEKEEPER, HANDS_IN, by_realm(realm))
         assert exchange(realm, token)[0] == 200
-        ours.register(Registration(GATEKEEPER, found, frozenset({TASKS}), active=False))
+        ours.register(GATEKEEPER, HANDS_IN, by_realm(realm), status="suspended")
         assert exchange(realm, token)[0] == 400
         assert len(ours.said) == 1
 
@@ -328,7 +333,7 @@ def mail_server() -> Iterator[tuple[int, list[str]]]:
         server.shutdown()
 
 
-def mail(keycloak: Keycloak, ours: Endpoints, realm: Realm, port: int, secret: str) -> bool:
+def mail(keycloak: Keycloak, ours: ServedNode, realm: Realm, port: int, secret: str) -> bool:
     """Whether Keycloak could send its test message, signed in with a token of ours."""
     (admin,) = keycloak.administer("GET", "/master/users?username=admin").json()
     keycloak.administer("PUT", f"/master/users/{admin['id']}", {"email": "admin@hospital.example"})
@@ -342,19 +347,17 @@ def mail(keycloak: Keycloak, ours: Endpoints, realm: Realm, port: int, secret: s
         "authTokenUrl": ours.token_endpoint,
         "authTokenClientId": GATEKEEPER,
         "authTokenClientSecret": secret,
-        "authTokenScope": TASKS,
+        "authTokenScope": HANDS_IN,
     }
     name = realm.issuer.rpartition("/")[2]
     return keycloak.try_to_administer("POST", f"/{name}/testSMTPConnection", settings).is_success
 
 
-def test_keycloak_gets_a_token_for_its_secret(keycloak: Keycloak) -> None:
-    secret = hashlib.sha256(SECRET.encode()).digest()
-    client = Registration(GATEKEEPER, None, frozenset({TASKS}), secret=secret)
-    with serve(client) as ours, keycloak.realm() as realm, mail_server() as (port, shown):
+def test_keycloak_gets_a_token_for_its_secret(keycloak: Keycloak, ours: ServedNode) -> None:
+    ours.register(GATEKEEPER, HANDS_IN, BY_SECRET)
+    with keycloak.realm() as realm, mail_server() as (port, shown):
         assert not mail(keycloak, ours, realm, port, "another-secret")
         assert shown == []
         assert mail(keycloak, ours, realm, port, SECRET)
-        token = shown[0].partition("auth=Bearer ")[2].rstrip("\x01")
-        assert ours.caller(token).client_id == GATEKEEPER
-        assert ours.caller(token).scopes == {TASKS}
+        caller = ours.caller(shown[0].partition("auth=Bearer ")[2].rstrip("\x01"))
+        assert (caller.client_id, caller.scopes) == (GATEKEEPER, {HANDS_IN})

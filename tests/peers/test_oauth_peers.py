@@ -12,6 +12,7 @@ import json
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 
@@ -20,20 +21,19 @@ import msgspec
 import pytest
 from joserfc.jwk import ECKey, RSAKey
 from joserfc.util import urlsafe_b64decode
-from oauth_endpoints import LOOPBACK, Endpoints, serve
+from served_node import ALIAS, PANTRY, ServedNode, organization, serve_node
 
 from gateway import keys
-from gateway.authenticate import Registration
 from gateway.client import PeerClient
 from gateway.connection import Connection
 from gateway.directory import Entry
-from gateway.key_sources import KeySource
 from gateway.operational import KeyRing
 from gateway.transport import PeerRefused
 
 pytestmark = pytest.mark.slow
 
 HERE = Path(__file__).parent
+LOOPBACK = (ip_network("127.0.0.0/8"),)
 CLIENT_ID = "https://directory.example.org/Organization/mill-street-clinic"
 PARTNER = "https://directory.example.org/Organization/partner"
 SCOPE = "system/Task.rus system/Patient.r"
@@ -192,34 +192,47 @@ def test_an_independent_server_knows_again_what_it_gave_us() -> None:
 
 # -- our server, their client ---------------------------------------------------------------------------
 
-SCOPES = frozenset({"system/Task.rus", "system/Patient.rs"})
+HANDS_IN = "system/ServiceRequest.c system/Task.u"
+SYSTEM = "case-system"
 SECRET = base64.urlsafe_b64encode(bytes(range(32))).rstrip(b"=").decode()
 
 
-def with_key(
-    key: ECKey | RSAKey, client_id: str = CLIENT_ID, **more: Any
-) -> tuple[Registration, dict[str, Any]]:
-    """A client's registration with us, and how openid-client then proves who it is."""
+@pytest.fixture
+def ours(tmp_path: Path) -> Iterator[ServedNode]:
+    with serve_node(tmp_path) as served:
+        yield served
+
+
+def partner(ours: ServedNode, name: str = PANTRY) -> dict[str, Any]:
+    """How openid-client proves itself as a partner's node, which directory and agreement speak for."""
+    key = ours.partner_key(name)
+    private = key.as_dict(private=True, kid=key.thumbprint())
+    return {"client_id": organization(name), "method": "private_key_jwt", "jwk": private, "alg": "ES384"}
+
+
+def own_system(ours: ServedNode, key: ECKey | RSAKey, client_id: str = SYSTEM, **more: Any) -> dict[str, Any]:
+    """The same as one of the agency's own systems, once it is registered with its key."""
     alg = "ES384" if isinstance(key, ECKey) else "RS384"
     public = key.as_dict(private=False, kid="their-key", alg=alg, use="sig")
+    ours.register(client_id, HANDS_IN, {"method": "private_key_jwt", "jwks": {"keys": [public]}}, **more)
     private = key.as_dict(private=True, kid="their-key")
-    registration = Registration(client_id, KeySource({"keys": [public]}), SCOPES, **more)
-    return registration, {"client_id": client_id, "method": "private_key_jwt", "jwk": private, "alg": alg}
+    return {"client_id": client_id, "method": "private_key_jwt", "jwk": private, "alg": alg}
 
 
-def with_secret(method: str) -> tuple[Registration, dict[str, Any]]:
-    secret = hashlib.sha256(SECRET.encode()).digest()
-    registration = Registration(CLIENT_ID, None, SCOPES, secret=secret)
-    return registration, {"client_id": CLIENT_ID, "method": method, "secret": SECRET}
+def with_secret(ours: ServedNode, method: str) -> dict[str, Any]:
+    """The same with a secret."""
+    digest = hashlib.sha256(SECRET.encode()).hexdigest()
+    ours.register(SYSTEM, HANDS_IN, {"method": "client_secret", "secret_sha256": digest})
+    return {"client_id": SYSTEM, "method": method, "secret": SECRET}
 
 
-def ask(endpoints: Endpoints, who: dict[str, Any], *asks: tuple[str, Any]) -> list[dict[str, Any]]:
-    """What openid-client gets from our endpoints, one answer for each thing that it asks."""
+def ask(ours: ServedNode, who: dict[str, Any], *asks: tuple[str, Any]) -> list[dict[str, Any]]:
+    """What openid-client gets from our node, one answer for each thing that it asks."""
     server = {
-        "issuer": endpoints.issuer,
-        "token_endpoint": endpoints.token_endpoint,
-        "introspection_endpoint": endpoints.introspection_endpoint,
-        "revocation_endpoint": endpoints.revocation_endpoint,
+        "issuer": ours.issuer,
+        "token_endpoint": ours.token_endpoint,
+        "introspection_endpoint": ours.introspection_endpoint,
+        "revocation_endpoint": ours.revocation_endpoint,
     }
     done = subprocess.run(
         ["node", "--no-warnings", "openid-client.mjs"],
@@ -235,32 +248,51 @@ def ask(endpoints: Endpoints, who: dict[str, Any], *asks: tuple[str, Any]) -> li
     return answers
 
 
-@pytest.mark.parametrize("alg", ["ES384", "RS384"])
-def test_an_independent_client_gets_tokens_that_we_recognise(alg: str) -> None:
-    registration, who = with_key(keys.generate() if alg == "ES384" else RSAKey.generate_key(2048))
-    with serve(registration) as ours:
-        answers = ask(ours, who, *[("token", SCOPE)] * 3)
-        for answer in answers:
-            assert (answer["token_type"], answer["expires_in"], answer["scope"]) == ("bearer", 300, SCOPE)
-            assert ours.caller(answer["access_token"]).client_id == CLIENT_ID
-        assert len({answer["access_token"] for answer in answers}) == 3
+def test_an_independent_client_gets_tokens_that_we_recognise(ours: ServedNode) -> None:
+    """As a partner: with what it gets it reads at the node, and after that the node knows who it was."""
+    answers = ask(ours, partner(ours), *[("token", "system/Task.rus system/Patient.r")] * 3)
+    for answer in answers:
+        assert (answer["token_type"], answer["expires_in"]) == ("bearer", 300)
+        assert answer["scope"] == "system/Task.rus system/Patient.r"
+        caller = ours.caller(answer["access_token"])
+        assert caller.client_id == caller.organization == organization(PANTRY)
+    assert len({answer["access_token"] for answer in answers}) == 3
+    with httpx2.Client(base_url=ours.issuer, trust_env=False) as http:
+        shown = {"Authorization": f"Bearer {answers[0]['access_token']}"}
+        assert http.get("/fhir/Task", headers=shown).json()["total"] == 0
+        assert http.get("/fhir/Task").status_code == 401
+
+
+@pytest.mark.parametrize("make", [keys.generate, lambda: RSAKey.generate_key(2048)], ids=["ES384", "RS384"])
+def test_an_independent_client_gets_a_token_for_either_kind_of_key(ours: ServedNode, make: Any) -> None:
+    (answer,) = ask(ours, own_system(ours, make()), ("token", HANDS_IN))
+    assert (answer["scope"], ours.caller(answer["access_token"]).client_id) == (HANDS_IN, SYSTEM)
 
 
 @pytest.mark.parametrize("method", METHODS.values())
-def test_an_independent_client_gets_a_token_for_its_secret(method: str) -> None:
-    registration, who = with_secret(method)
-    with serve(registration) as ours:
-        (answer,) = ask(ours, who, ("token", SCOPE))
-        assert ours.caller(answer["access_token"]).client_id == CLIENT_ID
+def test_an_independent_client_gets_a_token_for_its_secret(ours: ServedNode, method: str) -> None:
+    (answer,) = ask(ours, with_secret(ours, method), ("token", HANDS_IN))
+    assert (answer["scope"], ours.caller(answer["access_token"]).client_id) == (HANDS_IN, SYSTEM)
 
 
-def test_an_independent_client_understands_our_refusals() -> None:
-    registration, who = with_key(keys.generate())
-    with serve(registration) as ours:
-        assert ask(ours, who, ("token", "system/Consent.r")) == [{"error": "invalid_scope"}]
-        unknown = who | {"jwk": who["jwk"] | {"kid": "unknown"}}
-        for asked in (("token", SCOPE), ("introspect", "any"), ("revoke", "any")):
-            assert ask(ours, unknown, asked) == [{"error": "invalid_client"}], asked
+def test_an_independent_client_understands_our_refusals(ours: ServedNode) -> None:
+    who = partner(ours)
+    assert ask(ours, who, ("token", "system/Consent.r")) == [{"error": "invalid_scope"}]
+    forged = who | {"jwk": partner(ours, ALIAS)["jwk"] | {"kid": who["jwk"]["kid"]}}
+    stranger = who | {"client_id": organization("nobody")}
+    for wrong in (forged, stranger):
+        for asked in (("token", "system/Task.r"), ("introspect", "any"), ("revoke", "any")):
+            assert ask(ours, wrong, asked) == [{"error": "invalid_client"}], asked
+    # Its key might be among those that its own node publishes, which cannot be asked here.
+    unknown = who | {"jwk": who["jwk"] | {"kid": "unknown"}}
+    assert ask(ours, unknown, ("token", "system/Task.r")) == [{"error": "503"}]
+
+
+def test_an_independent_client_is_refused_from_the_moment_it_is_suspended(ours: ServedNode) -> None:
+    who = own_system(ours, keys.generate())
+    assert "access_token" in ask(ours, who, ("token", HANDS_IN))[0]
+    own_system(ours, keys.generate(), status="suspended")
+    assert ask(ours, who, ("token", HANDS_IN)) == [{"error": "invalid_client"}]
 
 
 @pytest.mark.parametrize(
@@ -268,44 +300,45 @@ def test_an_independent_client_understands_our_refusals() -> None:
     # Who tried the header is answered by header: RFC 6749 section 5.2.
     [("client_secret_basic", "401, try basic"), ("client_secret_post", "invalid_client")],
 )
-def test_an_independent_client_understands_that_its_secret_is_wrong(method: str, error: str) -> None:
-    registration, who = with_secret(method)
-    with serve(registration) as ours:
-        wrong = who | {"secret": "another"}
-        for asked in (("token", SCOPE), ("introspect", "any"), ("revoke", "any")):
-            assert ask(ours, wrong, asked) == [{"error": error}], asked
+def test_an_independent_client_understands_that_its_secret_is_wrong(
+    ours: ServedNode, method: str, error: str
+) -> None:
+    wrong = with_secret(ours, method) | {"secret": "another"}
+    for asked in (("token", HANDS_IN), ("introspect", "any"), ("revoke", "any")):
+        assert ask(ours, wrong, asked) == [{"error": error}], asked
 
 
 @pytest.mark.parametrize("method", ["private_key_jwt", *METHODS.values()])
-def test_an_independent_client_asks_about_its_token_and_takes_it_back(method: str) -> None:
-    registration, who = with_key(keys.generate()) if method == "private_key_jwt" else with_secret(method)
-    with serve(registration) as ours:
-        own = {"got": 0}
-        got, known, revoked, after, again = ask(
-            ours,
-            who,
-            ("token", SCOPE),
-            ("introspect", own),
-            ("revoke", own),
-            ("introspect", own),
-            ("revoke", own),
-        )
-        assert (known["active"], known["client_id"], known["scope"]) == (True, CLIENT_ID, got["scope"])
-        assert known["exp"] - known["iat"] == got["expires_in"]
-        assert (revoked, after, again) == (None, {"active": False}, None)
+def test_an_independent_client_asks_about_its_token_and_takes_it_back(ours: ServedNode, method: str) -> None:
+    signs = method == "private_key_jwt"
+    who = own_system(ours, keys.generate()) if signs else with_secret(ours, method)
+    own = {"got": 0}
+    got, known, revoked, after, again = ask(
+        ours,
+        who,
+        ("token", HANDS_IN),
+        ("introspect", own),
+        ("revoke", own),
+        ("introspect", own),
+        ("revoke", own),
+    )
+    assert (known["active"], known["client_id"], known["scope"]) == (True, SYSTEM, got["scope"])
+    assert known["exp"] - known["iat"] == got["expires_in"]
+    assert (revoked, after, again) == (None, {"active": False}, None)
+    with httpx2.Client(base_url=ours.issuer, trust_env=False) as http:
+        shown = {"Authorization": f"Bearer {got['access_token']}"}
+        assert http.post("/records/hl7v2-referral", headers=shown, content=b"MSH").status_code == 401
 
 
-def test_an_independent_client_learns_of_another_s_token_only_when_it_may_ask() -> None:
-    """The ordinary case system, and a resource server that is registered to ask about every token."""
-    case, case_who = with_key(keys.generate())
-    other, other_who = with_key(keys.generate(), "https://elsewhere.example/client")
-    gate, gate_who = with_key(keys.generate(), "https://gate.example/client", introspects=True)
-    with serve(case, other, gate) as ours:
-        (got,) = ask(ours, case_who, ("token", SCOPE))
-        asked = [("introspect", got["access_token"]), ("revoke", got["access_token"])]
-        assert ask(ours, other_who, *asked)[0] == {"active": False}
-        (known, kept) = ask(ours, gate_who, *asked)
-        assert (known["active"], known["client_id"]) == (True, CLIENT_ID)
-        # To ask is not to take back: the token still is its client's.
-        assert kept["error"] == "invalid_grant"
-        assert ours.caller(got["access_token"]).client_id == CLIENT_ID
+def test_an_independent_client_learns_of_another_s_token_only_when_it_may_ask(ours: ServedNode) -> None:
+    """A case system, a partner, and the agency's own gatekeeper, which is registered to ask about all."""
+    case = own_system(ours, keys.generate())
+    gate = own_system(ours, keys.generate(), "gatekeeper", introspects=True)
+    (got,) = ask(ours, case, ("token", HANDS_IN))
+    asked = [("introspect", got["access_token"]), ("revoke", got["access_token"])]
+    assert ask(ours, partner(ours), *asked)[0] == {"active": False}
+    known, kept = ask(ours, gate, *asked)
+    assert (known["active"], known["client_id"]) == (True, SYSTEM)
+    # To ask is not to take back: the token still is its client's.
+    assert kept["error"] == "invalid_grant"
+    assert ours.caller(got["access_token"]).client_id == SYSTEM
