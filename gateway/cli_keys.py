@@ -27,7 +27,8 @@ from gateway.cli_keys_shared import (
 )
 from gateway.cli_said import out, said, tell
 from gateway.cli_table import table_of
-from gateway.keys import KeyFileError, KeyFileMissing, KeyLocked, KeysError
+from gateway.keys import KeyFileMissing, KeyLocked, KeysError
+from gateway.operational_reading import NothingToSignWith
 from gateway.operational_rotation import MOST_DAYS, Step
 from gateway.settings import IdentitySettings, Settings
 
@@ -126,7 +127,7 @@ def revoke(
             )
             return
         tell(
-            "The federation key is not here, so partners still find it in the signed set. Sign a new one now:"
+            "The federation key is not at hand, so partners still find it in the signed set. Sign a new one now:"
         )
         tell(f"  waymeet keys rotate{which(found, identity)} --federation-key FILE")
     raise typer.Exit(1)
@@ -168,8 +169,9 @@ def _tell_made(found: Settings, identity: IdentitySettings, done: Sequence[Step]
         tell("The key before is still accepted. If somebody else may have it: waymeet keys revoke NAME")
     try:
         ring = ring_of(identity)
-    except KeyFileError as fault:  # the first keys, made apart from a node that has no federation key
-        tell(f"{fault}. They sign in 24 hours, or at once with --now.")
+    except NothingToSignWith:  # the first keys, made apart from a node that never had its federation key
+        tell("These are the first keys. They sign in 24 hours, and until then the node cannot start without")
+        tell("the federation key; or make one that is used at once: --now.")
         return
     now = clock.now()
     for line in ring.lines(now):

@@ -80,7 +80,7 @@ def federation_key(identity: IdentitySettings, path: Path | None) -> ECKey:
             return keys.load(identity.key)
         except KeyFileMissing:
             raise KeyFileMissing(
-                f"{identity.key}: the federation key is not here; name its file with --federation-key"
+                f"{identity.key}: the federation key is not there; name its file with --federation-key"
             ) from None
     key = keys.load(path)
     before = operational_state.read(identity.operational, identity.organization).federation

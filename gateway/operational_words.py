@@ -46,7 +46,7 @@ def alarms(held: Held, federation_is_here: bool, now: datetime) -> tuple[str, ..
         )
     elif held.set.expires - now < _SOON:
         found.append(
-            f"the signed key set is over on {_day(held.set.expires)}, the federation key is not at hand: {mend}"
+            f"the signed key set is over on {_day(held.set.expires)}, no federation key is at hand: {mend}"
         )
     if not state.waiting:
         found.append(f"no operational key waits to follow and the federation key is not at hand: {mend}")

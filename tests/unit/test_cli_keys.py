@@ -212,7 +212,7 @@ def test_the_first_keys_of_a_node_that_never_had_its_federation_key(node: Path, 
     safe = tmp_path / "in-the-safe.pem"
     shutil.move(federation(node), safe)
     said = good(waymeet(node, "rotate", "--federation-key", safe, "--days", "14"))
-    assert "nothing to sign with" in said and "--now" in said
+    assert "cannot start without" in said and "--now" in said
     good(waymeet(node, "rotate", "--federation-key", safe, "--days", "14", "--now"))
     assert ring(node).signing.is_private
 

@@ -302,7 +302,10 @@ def test_a_node_that_has_nothing_to_sign_with_does_not_start(world: World) -> No
     with away(world.federation_file), pytest.raises(keys.KeyFileError, match="nothing to sign with"):
         world.ring()
     world.ring().rotate_if_due(world.now)
-    with away(world.federation_file), pytest.raises(keys.KeyFileError, match="no operational key in use yet"):
+    with (
+        away(world.federation_file),
+        pytest.raises(keys.KeyFileError, match="no operational key is in use yet"),
+    ):
         world.ring()
 
 
@@ -317,6 +320,8 @@ def test_an_encrypted_federation_key_without_its_passphrase_is_one_kept_elsewher
     for path in world.folder.glob("*.pem"):
         path.write_bytes(keys.load(path, world.passphrase).as_pem(private=True))
     world.passphrase = None
+    with pytest.raises(keys.KeyFileError, match=r"nothing to sign with.*is encrypted"):
+        KeyRing(PANTRY, tmp_path / "empty.operational", world.federation_file)
     without = world.ring()
     assert without.federation_key is None and kid(without) == kid(ring)
 
