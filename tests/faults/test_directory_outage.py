@@ -57,7 +57,7 @@ class Body:
         known = Directory.read(first, [public], datetime.now(UTC))
         self._entries = [one for text in known.texts().values() for one in json.loads(text)]
         self._digests = [known.digest]
-        self.sequence, self._lists = known.sequence, 0
+        self.sequence, self.lists = known.sequence, 0
         self._server: ThreadingHTTPServer | None = None
         self._port = 0
         self.on()
@@ -96,10 +96,10 @@ class Body:
 
     def suspend(self, *names: str, lasts: timedelta = DAY) -> datetime:
         """The next suspension list, in force for so long from now; when it ends."""
-        self._lists += 1
+        self.lists += 1
         signed_at = datetime.now(UTC) - DAY + lasts
         text = suspensions.sign(
-            ISSUER, map(organization, names), self._suspender, sequence=self._lists, now=signed_at
+            ISSUER, map(organization, names), self._suspender, sequence=self.lists, now=signed_at
         )
         replace(self.folder / SUSPENSIONS, text.encode())
         return signed_at + DAY
@@ -143,11 +143,19 @@ def start(
     settle(network)
 
 
-def go_by(network: Network, sequence: int) -> None:
-    """Return when every node uses the directory of this number."""
-    query = "select value from mark where name = 'directory-sequence'"
+def go_by(network: Network, number: int, what: str = "directory") -> None:
+    """Return when every node uses the directory, or the `suspensions`, of this number."""
+    query = f"select value from mark where name = '{what}-sequence'"
     for name in NODES:
-        eventually(lambda name=name: rows(network, name, query) == [(sequence,)], f"{name} uses it", HEEDED)
+        eventually(lambda name=name: rows(network, name, query) == [(number,)], f"{name} uses it", HEEDED)
+
+
+def away(network: Network, body: Body) -> None:
+    """The body is away until the last directory that it signed has expired at every node."""
+    ends = body.publish(timedelta(seconds=10))
+    go_by(network, body.sequence)
+    body.off()
+    wait_until(ends)
 
 
 def wait_until(moment: datetime) -> None:
@@ -203,11 +211,9 @@ def token_of_the_pantry(network: Network, at: str) -> httpx2.Response:
 
 
 def test_partners_go_on_in_grace_and_a_restart_changes_nothing(network: Network, body: Body) -> None:
-    ends = body.publish(timedelta(seconds=40))
     start(network, body)
     before = opened(network, 1)
-    body.off()
-    wait_until(ends)
+    away(network, body)
     for name in NODES:
         says(network, name, "alarm: the directory has expired: nobody new is trusted, and partners until")
     assert all(ready(network, name) for name in NODES)
@@ -230,15 +236,13 @@ def test_partners_go_on_in_grace_and_a_restart_changes_nothing(network: Network,
 def test_when_the_grace_is_over_nobody_is_trusted_until_there_is_a_directory_again(
     network: Network, body: Body
 ) -> None:
-    ends = body.publish(timedelta(seconds=40))
     start(network, body, grace_days=0)
     there, here = opened(network, 1)
     at = door(network, HOSPITAL)
     token = at.token(partner(network, PANTRY), "system/Task.rs")
     task = f"Task/{network.task_of(HOSPITAL, there)}"
     assert at.get(task, token).status_code == 200
-    body.off()
-    wait_until(ends)
+    away(network, body)
     assert not any(ready(network, name) for name in NODES)
     assert at.get(task, token).status_code == 401
     assert token_of_the_pantry(network, HOSPITAL).json()["error"] == "invalid_client"
@@ -304,11 +308,13 @@ def test_without_a_suspension_list_in_force_nothing_new_opens_and_the_rest_goes_
     network: Network, body: Body
 ) -> None:
     body.publish(suspender=True)
-    ends = body.suspend(lasts=timedelta(seconds=45))
+    body.suspend()
     start(network, body)
     before = opened(network, 1)
     there, here = refer(network, 2)
     settle(network)
+    ends = body.suspend(lasts=timedelta(seconds=10))
+    go_by(network, body.lists, "suspensions")
     body.off()
     wait_until(ends)
 
