@@ -113,7 +113,8 @@ class PeerClient:
 
         A path under `/fhir` is one under the peer's FHIR base, wherever that is. scope: the SMART scopes that
         the request needs, space-separated. purpose: the v3-ActReason code that the token is for. A token that
-        the peer no longer accepts is replaced once. Raises `PeerUnavailable`, `PeerRefused` (also for a
+        the peer no longer accepts is replaced once. A token endpoint that only the directory names must have
+        the origin of the FHIR base that its tokens are shown at. Raises `PeerUnavailable`, `PeerRefused` (also for a
         suspended peer), `PeerForbidden` or `PeerFault`; `ValueError` for a path that is not one.
         """
         if not _PATH.fullmatch(path) or _DOTS.search(path.partition("?")[0]):
@@ -192,9 +193,16 @@ class PeerClient:
             connection = Connection(
                 "smart-backend", client_id=self._client_id, ring=self._ring, purposes=is_node
             )
-        if connection.asks and not connection.token_endpoint:
-            connection = replace(connection, token_endpoint=peer.token_endpoint)
         base = (connection.fhir_base or peer.fhir_base).rstrip("/")
+        if connection.asks and not connection.token_endpoint:
+            # Both are the partner's own word: it could name the token endpoint of somebody else who knows us,
+            # and be shown what is issued there.
+            if _origin(peer.token_endpoint) != _origin(base):
+                raise PeerForbidden(
+                    "the directory names a token endpoint at another origin than the FHIR base; "
+                    "state it in `connections`"
+                )
+            connection = replace(connection, token_endpoint=peer.token_endpoint)
         return _Way(peer.organization, connection, _origin(base), self._partners, base)
 
     async def _with_token(

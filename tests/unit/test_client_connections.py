@@ -232,6 +232,55 @@ def test_a_connection_may_leave_the_addresses_to_the_directory(servers: tuple[Se
     assert "extensions" not in claims
 
 
+# -- the directory's word alone ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "configured",
+    [
+        pytest.param({}, id="nothing configured"),
+        pytest.param(
+            {THEIRS: Connection("smart-backend", client_id="mill-7", ring=RING)}, id="addresses left out"
+        ),
+    ],
+)
+def test_a_partner_cannot_name_the_token_server_of_somebody_else_and_be_shown_its_tokens(
+    configured: dict[str, Connection], login: Login, hie: Place
+) -> None:
+    """The token server may be that of our own EHR, which knows us by the same name."""
+    login.answer["scope"] = SCOPE
+    address = "https://node.example.org"
+    stated = {"fhir": f"{hie.address}/r4", "token": f"{login.address}/token"}
+    with pytest.raises(PeerForbidden, match="state it in `connections`"):
+        run(lambda client: task(client, address, stated), connections=configured)
+    # The same, said with the address in place of `endpoints.token`.
+    login.handlers["/oauth/token"] = login.token
+    with pytest.raises(PeerForbidden, match="state it in `connections`"):
+        run(lambda client: task(client, login.address, {"fhir": stated["fhir"]}), connections=configured)
+    assert (login.requests, hie.requests) == ([], [])
+
+
+def test_what_the_operator_has_written_down_may_lie_elsewhere(login: Login, hie: Place) -> None:
+    login.answer["scope"] = SCOPE
+    stated = {"fhir": f"{hie.address}/r4", "token": "https://login.example.org/token"}
+    connection = Connection("smart-backend", f"{login.address}/token", client_id="mill-7", ring=RING)
+    ask = run(
+        lambda client: task(client, "https://node.example.org", stated), connections={THEIRS: connection}
+    )
+    assert ask.status == 200
+    unasked = {THEIRS: Connection("none")}
+    assert (
+        run(lambda client: task(client, "https://node.example.org", stated), connections=unasked).status
+        == 200
+    )
+
+
+async def task(client: PeerClient, address: str, stated: dict[str, str]) -> Answer:
+    """Reads a Task of a partner whose directory entry says this."""
+    found = replace(entry(address), endpoints=stated)
+    return await client.request(found, "GET", "/fhir/Task/1", scope=SCOPE)
+
+
 @pytest.mark.parametrize("path", ["/oauth/token", "/records", "/fhirs/Task/1", "/"])
 def test_a_partner_elsewhere_is_called_under_its_fhir_base_only(path: str, login: Login, hie: Place) -> None:
     with pytest.raises(ValueError, match="FHIR base"):
