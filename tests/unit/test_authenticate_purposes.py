@@ -23,7 +23,7 @@ def asking(extension: Any = BUSINESS, **changes: Any) -> list[tuple[str, str]]:
     """A token request whose assertion carries the extension, but for what is stated."""
     if isinstance(extension, dict):
         extension = {name: value for name, value in (extension | changes).items() if value is not None}
-    return request(claims=CLAIMS | {"extensions": {"hl7-b2b": extension}})
+    return request(claims=fresh(extensions={"hl7-b2b": extension}))
 
 
 def test_a_token_is_narrowed_to_the_purposes_that_were_stated(node: Node) -> None:
