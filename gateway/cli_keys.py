@@ -127,7 +127,7 @@ def revoke(
             )
             return
         tell(
-            "The federation key is not at hand, so partners still find it in the signed set. Sign a new one now:"
+            "The federation key is not at hand: partners still find it in the signed set. Sign a new one now:"
         )
         tell(f"  waymeet keys rotate{which(found, identity)} --federation-key FILE")
     raise typer.Exit(1)
