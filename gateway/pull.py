@@ -38,12 +38,16 @@ async def subscribe(node: Node, clients: Clients, body: Mapping[str, Any]) -> No
         return
     endpoint = f"{node.identities[organization].address}{notify.NOTIFICATIONS}"
     wanted = notification.subscription_request(endpoint, organization)
+    asked = partner(node, clients, organization, source)
     try:
-        answer = await partner(node, clients, organization, source).send(
-            "POST", "/fhir/Subscription", "Subscription.crs", wanted
-        )
+        answer = await asked.send("POST", "/fhir/Subscription", "Subscription.crs", wanted)
     except Gone:
-        raise Stopped(Later("the partner's node serves no FHIR at its address")) from None
+        if not asked.entry.endpoints:
+            raise Stopped(Later("the partner's node serves no FHIR at its address")) from None
+        # No Waymeet node, and it has no subscriptions: it is asked now and then instead.
+        lane = notify.poll_lane(organization, source)
+        await in_store(node, lambda work: outbox.post(work, "poll", lane, body))
+        return
     made = str(msgspec.json.decode(answer.body)["id"])
 
     def note(work: Work) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 
 from gateway import clock
 from gateway.demo.agencies import ALIAS, HOSPITAL, NAMES, SHELTER, Agency, organization
-from gateway.initialise import Name, agreement, write_agreement
+from gateway.initialise import CLIENT, Name, agreement, write_agreement
 
 CLIENTS = "https://waymeet.example/fhir/sid/case-json-client"
 ADULT = "1984-07-30"
@@ -31,7 +31,8 @@ def let_the_shelter_receive(agencies: Mapping[str, Agency], quiet_folder: Path) 
         f"    writeback:\n      folder: {quiet_folder}\n"
         f"    recipients:\n      {HOSPITAL}: {organization(HOSPITAL)}\n\n# Who of your own may",
     )
-    _change(shelter.config, "systems: [shelter-csv]", f"systems: [shelter-csv, {ANSWERS}]")
+    client = shelter.folder / "clients" / f"{CLIENT}.json"
+    _change(client, '"shelter-csv"', f'"shelter-csv", "{ANSWERS}"')
     folders = [hospital.folder, shelter.folder]
     parties = [(Name(organization(one), NAMES[one], "", ""), at.folder) for one, at in _parties(agencies)]
     write_agreement(folders, agreement(parties[0], parties[1], now=clock.now()))

@@ -44,6 +44,7 @@ class Source:
         path: str,
         *,
         scope: str,
+        purpose: str | None,
         headers: Mapping[str, str],
         content: bytes | None,
     ) -> Answer:
