@@ -73,7 +73,7 @@ def serve_node(config: Config = DEFAULT_CONFIG) -> None:
     with said():
         for talkative in ("httpx2", "alembic", "uvicorn"):  # httpx2 would log whole addresses
             logging.getLogger(talkative).setLevel(logging.WARNING)
-        serve.run(Node(settings.read(config)))
+        serve.run(serve.open_node(settings.read(config)))
 
 
 @app.command()

@@ -48,7 +48,8 @@ def refuse(status: int, code: str, message: str, **where: Any) -> Refused:
 def no_new_dossier() -> Refused:
     """503 while it cannot be known who has been suspended: what is not open yet stays closed."""
     why = "No new dossier is opened until this node has a suspension list in force. Try again."
-    return Refused(503, [Issue("error", "transient", why)], erring="this node", headers={"Retry-After": "60"})
+    # No `Retry-After`: who is told so often would give up before the convening body is back.
+    return Refused(503, [Issue("error", "transient", why)], erring="this node")
 
 
 def not_found() -> Refused:

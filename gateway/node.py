@@ -28,7 +28,7 @@ from gateway.authenticate import Registration
 from gateway.client import PeerClient
 from gateway.compiled import Compiled
 from gateway.connection import Connection
-from gateway.directory import Directory, Entry
+from gateway.directory import Directory, DirectoryError, Entry
 from gateway.key_sources import KeySource
 from gateway.names import Names
 from gateway.operational import KeyRing
@@ -124,7 +124,11 @@ class Node:
         self.store = Store(settings.data, _node_key(settings.node_key), settings.tenant, now)
         self.revoked = Revoked(self.store)
         anchors = [_public_key(path) for path in settings.directory.anchors]
-        self.trust = Trust(self.store, settings.directory.folder, anchors, now, settings.directory.grace)
+        try:
+            self.trust = Trust(self.store, settings.directory.folder, anchors, now, settings.directory.grace)
+        except DirectoryError:
+            self.store.close()
+            raise
         self._look_up_partners()
 
     @property
@@ -181,9 +185,7 @@ class Node:
 
         Whoever is a partner by one of them is met here: with these keys, until it hands over to others.
         """
-        for organization in self.identities:
-            for partner in self.partners(organization):
-                self.trust.pin(partner.organization)
+        self.trust.pin(*{partner.organization for name in self.identities for partner in self.partners(name)})
 
     def is_known(self) -> bool:
         """Whether the directory holds the name that we send under, with this address and key.

@@ -13,17 +13,35 @@ import uvloop
 from gateway.app import create_app
 from gateway.certificate import Certificate
 from gateway.client import PeerClient
+from gateway.directory import DirectoryError
 from gateway.http_limits import Patience
 from gateway.key_files import stated_passphrase
 from gateway.keys_of_callers import KeysOfCallers
 from gateway.listening import Server, bind
 from gateway.node import Identity, Node
 from gateway.safe_headers import headers_of
+from gateway.settings import Settings
+from gateway.upkeep import first_copy
 from gateway.worker import Worker
 from profiles.elements import ProfileError
 from profiles.engine import engine
 
 log = logging.getLogger("waymeet")
+
+
+def open_node(settings: Settings) -> Node:
+    """The node of these settings; where its copy of the directory cannot be used, with one fetched anew.
+
+    Raises what `Node` raises, and PeerError when there is neither.
+    """
+    try:
+        return Node(settings)
+    except DirectoryError as fault:
+        if settings.directory.url is None:
+            raise
+        log.warning("the directory is fetched before the start: %s", fault)
+        asyncio.run(first_copy(settings))
+        return Node(settings)
 
 
 def run(node: Node, started: Callable[[], None] = lambda: None) -> None:

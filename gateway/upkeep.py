@@ -12,18 +12,34 @@ from functools import partial
 from typing import Final
 
 from gateway import audit
+from gateway.client import PeerClient
 from gateway.directory import DirectoryError
 from gateway.directory_form import MAX_SHARD_BYTES
-from gateway.keys import KeysError
+from gateway.keys import KeysError, generate
 from gateway.mirror import Mirror
 from gateway.node import Node
+from gateway.operational import KeyRing
 from gateway.sending import Clients
+from gateway.settings import Settings
 from gateway.transport import PeerError
 
 log = logging.getLogger("waymeet.upkeep")
 
 EACH_SECONDS: Final = 1.0
 ROTATE_SECONDS: Final = 60.0
+
+
+async def first_copy(settings: Settings) -> None:
+    """Fetch the directory for a node that has none it could use. Raises PeerError or OSError."""
+    directory = settings.directory
+    assert directory.url is not None
+    # No key of the node's own is at hand yet, and none is needed to fetch what is public.
+    client = PeerClient("first-copy", KeyRing.of(generate()), ca_file=settings.authorities)
+    try:
+        fetch = partial(client.fetch, configured=True, most_bytes=MAX_SHARD_BYTES)
+        await Mirror(fetch, directory.url, directory.folder).update()
+    finally:
+        await client.close()
 
 
 class Upkeep:
