@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import Any, Self
 from uuid import uuid4
 
-from gateway import cli_consent, client, own_system, permission, settings, status
+from gateway import client, own_system, permission, settings, status
 from gateway.demo.agencies import (
     ALIAS,
     HOSPITAL,
@@ -28,6 +28,7 @@ from gateway.demo.pantry_system import PantrySystem
 from gateway.demo.processes import NodeProcess
 from gateway.node import opened
 from gateway.recording import Ask
+from gateway.release_answers import build
 from gateway.store import tasks
 
 
@@ -100,7 +101,7 @@ class Network:
     def consent(self, name: str, answers: Mapping[str, Any]) -> str:
         """Record a person's consent at a node; its id."""
         found_settings = settings.read(self.agencies[name].config)
-        resource = cli_consent.build(found_settings, dict(answers))
+        resource = build(found_settings, dict(answers))
         return str(self._taken(asyncio.run(own_system.send_consent(found_settings, resource)))["consent"])
 
     def revoke(self, name: str, consent: str) -> list[str]:
