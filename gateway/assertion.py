@@ -9,13 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Final, Literal
 from urllib.parse import parse_qsl
 
 import msgspec
 from joserfc import jws
 from joserfc.errors import JoseError
-from joserfc.jwk import JWKRegistry, Key, RSAKey
+from joserfc.jwk import Key
 from joserfc.util import urlsafe_b64decode
 
 GRANT_TYPE: Final = "client_credentials"
@@ -26,7 +26,6 @@ MAX_FORM_BYTES: Final = 16_384
 MAX_TOKEN_BYTES: Final = 8_192
 KEY_TYPE: Final = {"ES384": "EC", "RS384": "RSA"}
 _MAX_FIELDS: Final = 32
-_MIN_RSA_BITS: Final = 2048
 _MAX_PURPOSES: Final = 32
 # v3-ActReason, as its OID and as FHIR's URL for it.
 _ACT_REASON: Final = ("urn:oid:2.16.840.1.113883.5.8", "http://terminology.hl7.org/CodeSystem/v3-ActReason")
@@ -53,18 +52,19 @@ class TokenError(Exception):
         return {"error": self.error, "error_description": self.description}
 
 
+# No control characters: PostgreSQL cannot store U+0000, and nobody's name has any of them.
+_Name = Annotated[str, msgspec.Meta(min_length=1, max_length=255, pattern=r"^[^\x00-\x1f\x7f-\x9f]+\Z")]
+
+
 class AssertionHeader(msgspec.Struct, forbid_unknown_fields=True):
     """The header of a client assertion."""
 
     # Nothing else: jwk, x5c and x5u would let the caller choose the key that is to prove who it is. jku is
     # compared with what is registered and never followed.
     alg: Literal["ES384", "RS384"]
-    kid: str
+    kid: _Name
     typ: str = "JWT"
     jku: str | None = None
-
-
-_Name = Annotated[str, msgspec.Meta(min_length=1, max_length=255)]
 
 
 class Assertion(msgspec.Struct):
@@ -149,7 +149,8 @@ def unverified_assertion(assertion: bytes) -> tuple[AssertionHeader, Assertion]:
         return decoded, msgspec.json.decode(payload, type=Assertion)
     except MALFORMED:
         raise invalid_client(
-            "The assertion must hold iss, sub, aud (one string), exp (a number) and jti."
+            "The assertion must hold iss, sub, aud (one string), exp (a number) and jti, "
+            "and no control characters in them."
         ) from None
 
 
@@ -178,25 +179,6 @@ def _purpose(text: str) -> str:
     if hash_ and system not in _ACT_REASON:
         raise invalid_grant("purpose_of_use must hold codes of v3-ActReason.")
     return code
-
-
-def usable_key(found: Sequence[Mapping[str, Any]]) -> Key:
-    """The one registered key that an assertion's header names. SMART 2.2: exactly one by kid and kty.
-
-    found: the registered keys with that kid and kty. Raises TokenError.
-    """
-    if len(found) != 1:
-        raise invalid_client("The assertion's kid and alg must name exactly one registered key.")
-    try:
-        key = JWKRegistry.import_key(dict(found[0]))
-        short = isinstance(key, RSAKey) and key.public_key.key_size < _MIN_RSA_BITS
-    except (JoseError, ValueError):
-        raise invalid_client("The registered key is not usable.") from None
-    if key.is_private:
-        raise invalid_client("The registered key is not usable.")
-    if short:
-        raise invalid_client("The registered key is too short.")
-    return key
 
 
 def parts(token: bytes) -> tuple[bytes, bytes]:

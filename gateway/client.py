@@ -114,8 +114,8 @@ class PeerClient:
         A path under `/fhir` is one under the peer's FHIR base, wherever that is. scope: the SMART scopes that
         the request needs, space-separated. purpose: the v3-ActReason code that the token is for. A token that
         the peer no longer accepts is replaced once. A token endpoint that only the directory names must have
-        the origin of the FHIR base that its tokens are shown at. Raises `PeerUnavailable`, `PeerRefused` (also for a
-        suspended peer), `PeerForbidden` or `PeerFault`; `ValueError` for a path that is not one.
+        the origin of the FHIR base that its tokens are shown at. Raises `PeerUnavailable`, `PeerRefused`
+        (also for a suspended peer), `PeerForbidden` or `PeerFault`; `ValueError` for a path that is none.
         """
         if not _PATH.fullmatch(path) or _DOTS.search(path.partition("?")[0]):
             raise ValueError("path: must start with /, be plain ASCII and hold no dot segments")

@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import ipaddress
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -27,6 +28,7 @@ from gateway.assertion import (
     CLOCK_SKEW_SECONDS,
     KEY_TYPE,
     Assertion,
+    AssertionHeader,
     Narrowed,
     TokenError,
     check_claims,
@@ -35,18 +37,22 @@ from gateway.assertion import (
     narrowed,
     signed_by,
     unverified_assertion,
-    usable_key,
 )
+from gateway.assertion_keys import Unproven, nobodys_key, usable_key
 from gateway.key_sources import KeySource, KeysUnavailable
 from profiles.canonical import ACT_REASON
 from profiles.terminology import subsumes
+
+log = logging.getLogger("waymeet.oauth")
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 CHALLENGE: Final = {"WWW-Authenticate": 'Basic realm="oauth"'}
 _MAX_CREDENTIALS: Final = 2_048
 # One answer for all of it, so that nobody who has not proven anything learns who is registered, or how.
-_NOBODY: Final = "The client is not known here, not active, or may not authenticate so or from this address."
+_NOBODY: Final = (
+    "The client is not known here, not active, or may not authenticate with this, or from this address."
+)
 _NO_SECRET: Final = bytes(32)
 
 
@@ -194,28 +200,51 @@ class ClientAuthentication:
         if fields.get("client_id", claims.iss) != claims.iss:
             raise invalid_client("client_id must be the assertion's iss.")
         registered = self._registration(claims.iss)
+        fault = ""
+        try:
+            key = await self._registered_key(registered, header, source)
+        except Unproven as unproven:
+            fault, key = str(unproven), nobodys_key(header.alg)
+        proven = await run_in_threadpool(self._prove, registered, fault, assertion, key, header.alg, claims)
+        return Proven(proven, narrowed(claims))
+
+    async def _registered_key(
+        self, registered: Registration | None, header: AssertionHeader, source: str | None
+    ) -> Key:
+        """The registered key that an assertion names. Raises Unproven, and TokenError (503)."""
         if registered is None or registered.secret or not registered.keys or not registered.admits(source):
-            raise invalid_client(_NOBODY)
+            raise Unproven("the client is not known, not active, has a secret, or is not at its address")
         if header.jku is not None and header.jku != registered.jku:
-            raise invalid_client("The assertion's jku must be the URL that is registered.")
+            raise Unproven("the assertion's jku must be the URL that is registered")
         try:
             found = await self._keys.keys(registered.keys, header.kid, KEY_TYPE[header.alg])
         except KeysUnavailable as fault:
             raise unavailable(503, "The client's keys cannot be had now.", fault.retry_after) from None
-        key = usable_key(found)
-        await run_in_threadpool(self._prove, registered, assertion, key, header.alg, claims)
-        return Proven(registered, narrowed(claims))
+        return usable_key(found)
 
     def _prove(
-        self, registered: Registration, assertion: bytes, key: Key, algorithm: str, claims: Assertion
-    ) -> None:
-        """What costs most, and what waits for the disk: not for the event loop. Raises TokenError."""
+        self,
+        registered: Registration | None,
+        fault: str,
+        assertion: bytes,
+        key: Key,
+        algorithm: str,
+        claims: Assertion,
+    ) -> Registration:
+        """What costs most, and what waits for the disk: not for the event loop. Raises TokenError.
+
+        fault: why this cannot be proven; the signature is checked nevertheless. The registration, if it can.
+        """
         if not signed_by(assertion, key, algorithm):
-            raise invalid_client("The assertion's signature does not verify with the registered key.")
+            fault = fault or "the assertion's signature does not verify with the registered key"
+        if registered is None or fault:
+            log.info("an assertion proves nothing: %s", fault)
+            raise invalid_client(_NOBODY)
         self._count(registered)
         # Last, so that only who holds the key can have anything recorded.
         if not self._remember(claims.iss, claims.jti, int(claims.exp) + CLOCK_SKEW_SECONDS + 1):
             raise invalid_client("The assertion's jti was used before.")
+        return registered
 
     def _count(self, registered: Registration) -> None:
         # Once it has proven who it is, or anybody could use up what is its own.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from ipaddress import ip_network
 from typing import Any
 from urllib.parse import urlencode
 
@@ -34,7 +35,8 @@ from oauth_world import (
 )
 
 from gateway import keys
-from gateway.assertion import CLOCK_SKEW_SECONDS, TokenError, read_form, usable_key
+from gateway.assertion import CLOCK_SKEW_SECONDS, TokenError, read_form
+from gateway.assertion_keys import Unproven, usable_key
 from gateway.key_sources import KeySource
 
 GOOD_ASSERTION = signed(HEADER, CLAIMS)
@@ -188,31 +190,27 @@ def test_a_form_keeps_what_was_sent_twice_or_empty() -> None:
         pytest.param({"claims": CLAIMS | {"jti": ""}}, "jti", id="empty jti"),
         pytest.param({"claims": CLAIMS | {"jti": "j" * 256}}, "jti", id="long jti"),
         pytest.param({"claims": CLAIMS | {"jti": 7}}, "jti", id="jti a number"),
+        pytest.param({"claims": CLAIMS | {"jti": "a\0b"}}, "control characters", id="jti with U+0000"),
+        pytest.param({"claims": CLAIMS | {"jti": "ab\n"}}, "control characters", id="jti with a line end"),
+        pytest.param({"claims": CLAIMS | {"jti": "\x9b2J"}}, "control characters", id="jti with C1 control"),
+        pytest.param(
+            {"claims": CLAIMS | {"iss": PANTRY + "\0", "sub": PANTRY + "\0"}}, "control", id="iss with U+0000"
+        ),
         *[
             pytest.param({"claims": without(CLAIMS, name)}, name, id=f"no {name}")
             for name in ("iss", "sub", "aud", "exp", "jti")
         ],
         pytest.param({"claims": [CLAIMS]}, "must hold iss", id="claims no object"),
-        pytest.param({"header": HEADER | {"kid": "someone"}}, "exactly one", id="unknown kid"),
         pytest.param({"header": without(HEADER, "kid")}, "kid", id="no kid"),
-        pytest.param({"header": HEADER | {"kid": "rsa-1"}}, "exactly one", id="kid of another kty"),
-        pytest.param({"key": keys.generate()}, "does not verify", id="wrong key"),
+        pytest.param({"header": HEADER | {"kid": "a\0b"}}, "kid", id="kid with U+0000"),
         pytest.param({"header": HEADER | {"typ": "at+jwt"}}, "typ must be JWT", id="typ of an access token"),
         pytest.param({"header": HEADER | {"jwk": keys.public_jwk(CLIENT_KEY)}}, "only", id="embedded jwk"),
         pytest.param({"header": HEADER | {"x5c": ["MIIB"]}}, "only", id="embedded x5c"),
-        pytest.param(
-            {"header": HEADER | {"jku": "https://evil.example.org/jwks"}}, "is registered", id="foreign jku"
-        ),
         pytest.param({"header": HEADER | {"jku": ["x"]}}, "only", id="jku no text"),
         pytest.param({"header": HEADER | {"x5u": "https://evil.example.org/x"}}, "only", id="foreign x5u"),
         pytest.param({"header": HEADER | {"crit": ["cty"], "cty": "x"}}, "only", id="critical header"),
         pytest.param(
             {"header": HEADER | {"alg": "RS256", "kid": "rsa-1"}, "key": RSA_KEY}, "alg", id="RS256"
-        ),
-        pytest.param(
-            {"header": HEADER | {"alg": "RS384", "kid": "rsa-short"}, "key": SHORT_RSA_KEY},
-            "too short",
-            id="short RSA key",
         ),
         pytest.param({"assertion": HMAC_ASSERTION}, "alg", id="HS256 with the public key"),
         pytest.param(
@@ -240,30 +238,30 @@ def test_a_payload_nested_beyond_all_bounds_is_refused(node: Node) -> None:
     refused(node, request(assertion=f"{head}.{deep}.{signature}"), "invalid_client", "must hold iss")
 
 
-def test_a_changed_payload_does_not_verify(node: Node) -> None:
+def test_a_changed_payload_does_not_verify(node: Node, caplog: pytest.LogCaptureFixture) -> None:
     head, _payload, signature = signed(HEADER, CLAIMS).split(".")
     other = signed(HEADER, CLAIMS | {"jti": "another"}).split(".")[1]
-    refused(node, request(assertion=f"{head}.{other}.{signature}"), "invalid_client", "does not verify")
+    unproven(node, request(assertion=f"{head}.{other}.{signature}"), "does not verify", caplog)
 
 
-def test_a_kid_that_is_registered_twice_is_refused(node: Node) -> None:
+def test_a_kid_that_is_registered_twice_is_refused(node: Node, caplog: pytest.LogCaptureFixture) -> None:
     jwk = keys.public_jwk(CLIENT_KEY)
     node.register(keys=KeySource({"keys": [jwk, jwk]}))
-    refused(node, request(), "invalid_client", "exactly one")
+    unproven(node, request(), "exactly one", caplog)
 
 
-def test_a_registered_key_that_is_no_key_is_refused(node: Node) -> None:
+def test_a_registered_key_that_is_no_key_is_refused(node: Node, caplog: pytest.LogCaptureFixture) -> None:
     jwk = keys.public_jwk(CLIENT_KEY) | {"x": "A" * 64}
     node.register(keys=KeySource({"keys": [jwk]}))
-    refused(node, request(), "invalid_client", "not usable")
+    unproven(node, request(), "not usable", caplog)
 
 
-def test_one_clients_key_does_not_sign_for_another(node: Node) -> None:
+def test_one_clients_key_does_not_sign_for_another(node: Node, caplog: pytest.LogCaptureFixture) -> None:
     other = "https://directory.example.org/Organization/mill-street-clinic"
     node.clients[other] = replace(
         REGISTERED, client_id=other, keys=KeySource(keys.public_jwks(keys.generate()))
     )
-    refused(node, request(claims=CLAIMS | {"iss": other, "sub": other}), "invalid_client", "exactly one")
+    unproven(node, request(claims=CLAIMS | {"iss": other, "sub": other}), "exactly one", caplog)
 
 
 def test_an_unknown_and_a_suspended_client_are_told_the_same(node: Node) -> None:
@@ -278,6 +276,88 @@ def test_a_jti_is_good_once_and_remembered_for_longer_than_it_could_be_used(node
     refused(node, request(), "invalid_client", "used before")
     # The same assertion is refused as expired from here on, so nothing need be remembered longer.
     assert node.expires[0] > CLAIMS["exp"] + CLOCK_SKEW_SECONDS
+
+
+# -- what is not proven -----------------------------------------------------------------------------------
+
+STRANGER = "https://directory.example.org/Organization/nobody"
+OF_STRANGER = CLAIMS | {"iss": STRANGER, "sub": STRANGER}
+WITH_RSA = {"header": HEADER | {"alg": "RS384", "kid": "rsa-1"}}
+
+
+def unproven(node: Node, form: list[tuple[str, str]], why: str, log: pytest.LogCaptureFixture) -> None:
+    """A token request is refused as a stranger's would be; only the log says why, and no value."""
+    log.clear()
+    with log.at_level("INFO", "waymeet.oauth"):
+        error = refused(node, form, "invalid_client", "not known here, not active")
+    assert error.body() == refused(Node(), request(claims=OF_STRANGER), "invalid_client", "not known").body()
+    assert (why in log.text, "example.org" in log.text) == (True, False)
+    assert node.used == set()
+
+
+@pytest.fixture
+def verified(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The algorithm of each signature that is verified."""
+    found: list[str] = []
+    real = jws.deserialize_compact
+
+    def counted(*arguments: Any, **options: Any) -> Any:
+        found.extend(options["algorithms"])
+        return real(*arguments, **options)
+
+    monkeypatch.setattr(jws, "deserialize_compact", counted)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("form", "changes", "why"),
+    [
+        pytest.param({"claims": OF_STRANGER}, {}, "not known", id="stranger"),
+        pytest.param({"claims": OF_STRANGER, **WITH_RSA, "key": RSA_KEY}, {}, "not known", id="stranger RSA"),
+        pytest.param({}, {"active": False}, "not active", id="suspended"),
+        pytest.param({}, {"addresses": (ip_network("10.0.0.0/8"),)}, "not at its address", id="elsewhere"),
+        pytest.param({}, {"keys": None, "secret": bytes(32)}, "has a secret", id="registered with a secret"),
+        pytest.param({"header": HEADER | {"kid": "someone"}}, {}, "exactly one", id="unknown kid"),
+        pytest.param({"header": HEADER | {"kid": "rsa-1"}}, {}, "exactly one", id="kid of another kty"),
+        pytest.param({"key": keys.generate()}, {}, "does not verify", id="wrong key"),
+        pytest.param({**WITH_RSA, "key": SHORT_RSA_KEY}, {}, "does not verify", id="wrong RSA key"),
+        pytest.param(
+            {"header": HEADER | {"jku": "https://evil.example.org/jwks"}},
+            {},
+            "jku must be the URL that is registered",
+            id="foreign jku",
+        ),
+        pytest.param(
+            {"header": HEADER | {"alg": "RS384", "kid": "rsa-short"}, "key": SHORT_RSA_KEY},
+            {},
+            "too short",
+            id="short RSA key",
+        ),
+    ],
+)
+@pytest.mark.filterwarnings("ignore::joserfc.errors.SecurityWarning")
+def test_who_has_proven_nothing_does_not_learn_who_is_registered(
+    form: dict[str, Any],
+    changes: dict[str, Any],
+    why: str,
+    node: Node,
+    verified: list[str],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    node.register(**changes)
+    with caplog.at_level("INFO", "waymeet.oauth"):
+        error = refused(node, request(**form), "invalid_client", "not known here, not active")
+    assert verified == [form.get("header", HEADER)["alg"]], "the work is that of a signature, whoever asks"
+    assert error.body() == refused(Node(), request(claims=OF_STRANGER), "invalid_client", "not known").body()
+    assert (why in caplog.text, "example.org" in caplog.text) == (True, False)
+    assert node.used == set(), "what was not proven must not be recorded"
+
+
+def test_what_an_assertion_breaks_by_itself_is_said_to_everybody(node: Node) -> None:
+    for claims in (CLAIMS, OF_STRANGER):
+        late = request(claims=claims | {"exp": T - 10})
+        refused(node, late, "invalid_client", "expired")
+        refused(node, request(claims=claims | {"aud": "x"}), "invalid_client", "aud must be")
 
 
 # -- where the keys are ---------------------------------------------------------------------------------
@@ -314,24 +394,30 @@ def test_a_jku_is_accepted_where_it_is_the_registered_url(published: Node) -> No
         "",
     ],
 )
-def test_any_other_jku_is_refused_and_never_asked(jku: str, published: Node) -> None:
+def test_any_other_jku_is_refused_and_never_asked(
+    jku: str, published: Node, caplog: pytest.LogCaptureFixture
+) -> None:
     published.published["https://evil.example.org/jwks.json"] = keys.public_jwks(CLIENT_KEY)
-    refused(published, request(header=HEADER | {"jku": jku}), "invalid_client", "the URL that is registered")
+    unproven(published, request(header=HEADER | {"jku": jku}), "the URL that is registered", caplog)
     assert published.fetched == []
 
 
-def test_a_jku_of_who_has_registered_its_keys_inline_is_refused(node: Node) -> None:
-    refused(node, request(header=HEADER | {"jku": JWKS_URL}), "invalid_client", "the URL that is registered")
+def test_a_jku_of_who_has_registered_its_keys_inline_is_refused(
+    node: Node, caplog: pytest.LogCaptureFixture
+) -> None:
+    unproven(node, request(header=HEADER | {"jku": JWKS_URL}), "the URL that is registered", caplog)
 
 
-def test_a_jku_of_who_publishes_a_signed_set_is_refused(node: Node) -> None:
+def test_a_jku_of_who_publishes_a_signed_set_is_refused(node: Node, caplog: pytest.LogCaptureFixture) -> None:
     node.register(keys=replace(REGISTERED.keys, url=JWKS_URL, signed_for=PANTRY))
-    refused(node, request(header=HEADER | {"jku": JWKS_URL}), "invalid_client", "the URL that is registered")
+    unproven(node, request(header=HEADER | {"jku": JWKS_URL}), "the URL that is registered", caplog)
 
 
-def test_another_key_than_those_published_is_refused(published: Node) -> None:
+def test_another_key_than_those_published_is_refused(
+    published: Node, caplog: pytest.LogCaptureFixture
+) -> None:
     published.published[JWKS_URL] = keys.public_jwks(keys.generate())
-    refused(published, request(), "invalid_client", "exactly one")
+    unproven(published, request(), "exactly one", caplog)
     published.published.clear()
 
 
@@ -342,13 +428,13 @@ def test_where_the_keys_cannot_be_had_the_client_is_told_to_come_again(published
     assert published.used == set()
 
 
-def test_a_key_set_that_is_none_proves_nothing(node: Node) -> None:
+def test_a_key_set_that_is_none_proves_nothing(node: Node, caplog: pytest.LogCaptureFixture) -> None:
     node.register(keys=KeySource({"keys": "none"}))
-    refused(node, request(), "invalid_client", "exactly one")
+    unproven(node, request(), "exactly one", caplog)
 
 
 def test_a_private_key_proves_nothing_even_if_it_were_registered() -> None:
-    with pytest.raises(TokenError, match="not usable"):
+    with pytest.raises(Unproven, match="not usable"):
         usable_key([CLIENT_KEY.as_dict(private=True)])
 
 

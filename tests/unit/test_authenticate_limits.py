@@ -116,7 +116,7 @@ def test_a_client_that_asks_too_often_is_told_when_to_come_again_and_others_are_
 def test_nobody_uses_up_what_is_anothers() -> None:
     node = Node(allowance=few(1))
     for _ in range(5):
-        refused(node, bad(), "invalid_client", "does not verify")
+        refused(node, bad(), "invalid_client", "not known")
         refused(
             node,
             [*good()[:2], ("client_id", INTAKE), ("client_secret", "wrong")],
