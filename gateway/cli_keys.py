@@ -23,9 +23,10 @@ from gateway.cli_keys_shared import (
     read,
     ring_of,
     rotation_of,
+    told,
     which,
 )
-from gateway.cli_said import out, said, tell
+from gateway.cli_said import out, tell
 from gateway.cli_table import table_of
 from gateway.keys import KeyFileMissing, KeyLocked, KeysError
 from gateway.operational_reading import NothingToSignWith
@@ -43,7 +44,7 @@ _SHORTEST: Final = 6
 def list_keys(config: Config = DEFAULT) -> None:
     """Every key: what it is, how it stands, and what changes next. Exit status 1 when something is wrong."""
     wrong = False
-    with said():
+    with told():
         found = read(config)
         for identity in found.identities:
             tell(name_of(identity), "bold")
@@ -86,7 +87,7 @@ def rotate(
     ] = False,
 ) -> None:
     """Make a new key now. Keys change by themselves every day; this is for when that is not enough."""
-    with said():
+    with told():
         found = read(config)
         identity = identity_of(found, name)
         if federation and finish:
@@ -111,7 +112,7 @@ def revoke(
     signer: FederationKey = None,
 ) -> None:
     """Take an operational key back, as somebody else may have it: nothing that it signed counts any more."""
-    with said():
+    with told():
         found = read(config)
         identity, kid = _meant(found, key)
         try:

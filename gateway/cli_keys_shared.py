@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Final
@@ -12,7 +13,8 @@ import typer
 from joserfc.jwk import ECKey
 
 from gateway import clock, key_files, keys, operational_state, settings
-from gateway.keys import KeyFileError, KeyFileMissing
+from gateway.cli_said import said
+from gateway.keys import KeyFileError, KeyFileMissing, KeyLocked, KeysError
 from gateway.operational import KeyRing
 from gateway.operational_rotation import Rotation
 from gateway.settings import IdentitySettings, Settings
@@ -30,6 +32,16 @@ FederationKey = Annotated[
     Path | None,
     typer.Option("--federation-key", help="The federation key's file, where it is kept elsewhere."),
 ]
+
+
+@contextmanager
+def told() -> Iterator[None]:
+    """Run a command's body; what cannot be done to keys is said like everything else that goes wrong."""
+    with said():
+        try:
+            yield
+        except KeysError as fault:
+            raise ValueError(str(fault)) from None
 
 
 def read(config: Path) -> Settings:
@@ -67,7 +79,23 @@ def rotation_of(identity: IdentitySettings, federation: Callable[[], ECKey | Non
     """What changes the keys of an identity, also where the node could not start for want of one."""
     operational_state.prepare(identity.operational)
     secret = keys.stated_passphrase()
-    return Rotation(identity.operational, identity.organization, federation, clock.now(), passphrase=secret)
+    return Rotation(
+        identity.operational,
+        identity.organization,
+        federation,
+        clock.now(),
+        resident=_is_resident(identity),
+        passphrase=secret,
+    )
+
+
+def _is_resident(identity: IdentitySettings) -> bool:
+    """Whether the node has the federation key itself."""
+    try:
+        keys.load(identity.key)
+    except (KeyFileMissing, KeyLocked):
+        return False
+    return True
 
 
 def federation_key(identity: IdentitySettings, path: Path | None) -> ECKey:

@@ -200,6 +200,7 @@ class KeyRing:
             self._organization,
             (lambda: federation) if federation is not None else self._read_federation,
             now,
+            resident=federation is None and self.federation_key is not None,
             passphrase=self._passphrase,
             pace=self._pace,
         )

@@ -39,7 +39,8 @@ class Rotation:
     """One run over a folder, under its lock, at one moment.
 
     federation: reads the private federation key, without which nothing can be published; None where it is
-    kept elsewhere. Read under the lock, so that one that was replaced just now signs nothing any more. Every
+    kept elsewhere. Read under the lock, so that one that was replaced just now signs nothing any more.
+    resident: whether it stays, so that it can sign in place of an operational key that is taken back. Every
     method raises `KeysError` or `OSError`; what was done until then stays done, and the next run finishes it.
     """
 
@@ -50,9 +51,11 @@ class Rotation:
         federation: Callable[[], ECKey | None],
         now: datetime,
         *,
+        resident: bool = True,
         passphrase: str | None = None,
         pace: Pace = PACE,
     ) -> None:
+        self._resident = resident
         self._folder = folder
         self._organization = organization
         self._read_federation = federation
@@ -92,9 +95,9 @@ class Rotation:
             key = self._state.key(kid)
             if key is None or key.revoked is not None:
                 raise KeysError("There is no operational key of this name that could be taken back.")
-            self._change(replace_key(key, revoked=self._now))
-            if key.signs and self._federation is None:
-                self._stand_in()
+            if key.signs and not self._resident:
+                self._follow(key)
+            self._change(replace_key(self._state.key(kid) or key, revoked=self._now))
             self._write()
             self._done.append(Step("revoked", kid))
             if self._federation is not None:
@@ -141,17 +144,27 @@ class Rotation:
         self._change(replace_key(following, used=self._now))
         self._done.append(Step("used", following.kid))
 
-    def _stand_in(self) -> None:
-        """Let a published key sign that was to wait longer: without the federation key there is no other."""
-        published = [key for key in self._state.waiting if self._is_published(key)]
+    def _follow(self, current: OperationalKey) -> None:
+        """Let another key sign in the place of `current`, where the federation key cannot: it does not stay.
+
+        One whose time has come; else a new one, with the federation key that is here for a moment; else one
+        that was to wait longer. Raises `KeysError` when there is none.
+        """
+        ripe = [key for key in self._state.waiting if self._is_ripe(key)]
+        if not ripe and self._federation is not None:
+            self._make(urgent=True)
+            self._sign(self._federation, self._pace.life)
+        published = [key for key in self._state.waiting if self._is_in_set(key)]
         if not published:
             raise KeysError(
-                "This is the only key that is published, and the federation key is not here: nothing could "
-                "be signed. Name it with --federation-key."
+                "This is the only key that is published, and the federation key is not at hand: nothing "
+                "could be signed. Name it with --federation-key."
             )
         following = next((key for key in published if self._is_ripe(key)), published[0])
         urgent = following.urgent or not self._is_ripe(following)
+        self._change(replace_key(current, retired=self._now))
         self._change(replace_key(following, used=self._now, urgent=urgent))
+        self._write()
         self._done.append(Step("used", following.kid))
 
     def _make(self, *, urgent: bool = False) -> None:
@@ -217,9 +230,6 @@ class Rotation:
 
     def _is_in_set(self, key: OperationalKey) -> bool:
         return self._set is not None and self._set.in_force(self._now) and key.kid in self._set.kids
-
-    def _is_published(self, key: OperationalKey) -> bool:
-        return key.published is not None and self._is_in_set(key)
 
     def _is_ripe(self, key: OperationalKey) -> bool:
         if key.published is None or not self._is_in_set(key):

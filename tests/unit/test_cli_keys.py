@@ -201,6 +201,24 @@ def test_taken_back_while_the_federation_key_is_in_the_safe_it_is_said_what_is_l
     assert lost.verifying(kid) is None
 
 
+def test_the_only_published_key_is_not_taken_back_while_the_federation_key_is_in_the_safe(
+    node: Path, tmp_path: Path
+) -> None:
+    kid = made(good(waymeet(node, "rotate", "--now")))
+    for path in (node / "keys" / "own-agency.operational").glob("*.pem"):
+        if path.stem != kid:
+            good(waymeet(node, "revoke", path.stem))
+    for path in (node / "keys" / "own-agency.operational").glob("*.pem"):
+        if path.stem != kid:
+            path.unlink()
+    safe = tmp_path / "in-the-safe.pem"
+    shutil.move(federation(node), safe)
+    refused = waymeet(node, "revoke", kid)
+    assert refused.exit_code == 2 and "Name it with --federation-key" in refused.output
+    assert ring(node).verifying(kid) is not None
+    good(waymeet(node, "revoke", kid, "--federation-key", safe))
+
+
 def test_another_key_is_not_taken_for_the_federation_key(node: Path, tmp_path: Path) -> None:
     good(waymeet(node, "rotate"))
     keys.save(tmp_path / "other.pem", keys.generate())

@@ -88,17 +88,18 @@ class Keys(RuleBasedStateMachine):
         federation = keys.load(self.safe)
         self.rings[replica].rotation(self.world.now, federation).run(ahead=days)
 
-    @rule(replica=replicas, which=st.integers(0, 5))
-    def an_operator_takes_a_key_back(self, replica: int, which: int) -> None:
+    @rule(replica=replicas, which=st.integers(0, 5), fetched=st.booleans())
+    def an_operator_takes_a_key_back(self, replica: int, which: int, fetched: bool) -> None:
         counting = [key for key in self._written() if not key["revoked"]]
         counting.sort(key=lambda key: (str(key["made"]), key["used"] is None, key["published"] is None))
         if which >= len(counting):
             return
         name = str(counting[which]["kid"])
+        federation = keys.load(self.safe) if self.in_safe and fetched else None
         try:
-            self.rings[replica].rotation(self.world.now).revoke(name)
+            self.rings[replica].rotation(self.world.now, federation).revoke(name)
         except keys.KeysError as refused:
-            assert self.in_safe and "the only key that is published" in str(refused)
+            assert self.in_safe and federation is None and "the only key that is published" in str(refused)
         else:
             self.revoked.add(name)
 
