@@ -12,7 +12,7 @@ from gateway import clock, directory_diff, directory_release
 from gateway.cli_directory_check import diff, verify
 from gateway.cli_directory_entry import entry
 from gateway.cli_directory_partners import partners, pin
-from gateway.cli_directory_suspend import restore, suspend
+from gateway.cli_directory_suspend import restore, suspend, suspender
 from gateway.cli_directory_told import tell_directory
 from gateway.cli_said import said, tell
 from gateway.directory_draft import Draft
@@ -155,6 +155,7 @@ def roll_anchor(draft: _Draft = _HERE) -> None:
 for _command in (new, entry, add, remove, sign, publish, verify, diff, suspend, restore):
     app.command()(_command)
 app.command("anchor")(roll_anchor)
+app.command()(suspender)
 app.command()(partners)
 app.command()(pin)
 

@@ -60,6 +60,16 @@ def restore(
         _lay_list(held, to, found)
 
 
+def suspender(draft: _Draft = _HERE) -> None:
+    """Make another key for suspensions, as the old one is in wrong hands. A directory must name it."""
+    with said():
+        held = Draft.open(draft)
+        retired, found = directory_release.roll_suspender(held, clock.now())
+        tell(f"Retired: {retired}. What it signs counts until nodes have a directory that names the new one.")
+        tell_list(found)
+        tell(f"Next: waymeet directory sign --draft {draft}, and publish")
+
+
 def _lay_list(draft: Draft, to: Sequence[Path] | None, found: Suspensions) -> None:
     now = clock.now()
     tell_list(found)

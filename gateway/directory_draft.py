@@ -1,7 +1,7 @@
 """The convening body's folder: its keys, what participants have stated, and what is signed next.
 
     directory.yaml    issuer, and how long what is signed is in force
-    keys/             anchor, next-anchor and suspender, each .pem (secret) and .pub.json; retired-*.pub.json
+    keys/             anchor, next-anchor and suspender, each .pem (secret) and .pub.json; *-retired-*
     statements/       each participant's own signed statement, <id>.jws
     described/        what a third party says of name and services, <id>.json
     signed/           the directory as it was signed last, as nodes read it
@@ -113,7 +113,7 @@ class Draft:
         """The directory as it was signed last; None before the first. Raises DirectoryError."""
         if not (self.signed / MANIFEST).exists():
             return None
-        retired = sorted((self.folder / "keys").glob("retired-*.pub.json"))
+        retired = sorted((self.folder / "keys").glob(f"{ANCHOR}-retired-*.pub.json"))
         return Directory.read(self.signed, [*self.anchors(), *map(public_key, retired)], now)
 
     @contextmanager

@@ -67,14 +67,36 @@ def roll_anchor(draft: Draft) -> tuple[str, ECKey]:
     elsewhere. Raises KeyFileError, OSError.
     """
     with draft.changing():
-        old = public_key(draft.public(ANCHOR)).thumbprint()
         public_key(draft.public(NEXT_ANCHOR))  # not before it is known that there is one
-        retired = f"retired-{old}"
-        for one, other in ((ANCHOR, retired), (NEXT_ANCHOR, ANCHOR)):
-            if draft.key(one).exists():
-                draft.key(one).rename(draft.key(other))
-            draft.public(one).rename(draft.public(other))
+        retired = _retire(draft, ANCHOR)
+        _rename(draft, NEXT_ANCHOR, ANCHOR)
         return retired, new_key(draft.folder / "keys", NEXT_ANCHOR)
+
+
+def roll_suspender(draft: Draft, now: datetime) -> tuple[str, Suspensions]:
+    """Another key signs suspensions from now on; the list of who is suspended is signed with it.
+
+    Returns what the old one is called now, and the list. Nodes go by it once a directory names the new key.
+    Raises DirectoryError, KeyFileError, OSError.
+    """
+    with draft.changing():
+        held = last_list(draft, now)
+        retired = _retire(draft, SUSPENDER)
+        new_key(draft.folder / "keys", SUSPENDER)
+        organizations = held.organizations if held else frozenset()
+        return retired, _sign_list(draft, organizations, held.sequence + 1 if held else 1, now, None)
+
+
+def _retire(draft: Draft, name: str) -> str:
+    retired = f"{name}-retired-{public_key(draft.public(name)).thumbprint()}"
+    _rename(draft, name, retired)
+    return retired
+
+
+def _rename(draft: Draft, name: str, other: str) -> None:
+    if draft.key(name).exists():
+        draft.key(name).rename(draft.key(other))
+    draft.public(name).rename(draft.public(other))
 
 
 def last_list(draft: Draft, now: datetime) -> Suspensions | None:

@@ -7,6 +7,7 @@ agency stands behind both, and an alias would be worth nothing. Keys that an ent
 from __future__ import annotations
 
 import base64
+import binascii
 import hashlib
 from collections.abc import Iterator
 from datetime import date
@@ -22,6 +23,10 @@ from gateway.directory_form import EcKey, Keys, RsaKey, Statement
 _P: Final = 2**384 - 2**128 - 2**96 + 2**32 - 1
 _B: Final = 0xB3312FA7E23EE7E4988E056BE3F82D19181D9C6EFE8141120314088F5013875AC656398D8A2ED19D2A85C8EDD3EC2AEF
 
+# Of a hundred thousand keys each step counts: these are base64.urlsafe_b64encode and its inverse, undressed.
+_TO_URL: Final = bytes.maketrans(b"+/", b"-_")
+_FROM_URL: Final = bytes.maketrans(b"-_", b"+/")
+
 
 def thumbprint(key: EcKey | RsaKey) -> str:
     """The RFC 7638 thumbprint of a key."""
@@ -29,7 +34,8 @@ def thumbprint(key: EcKey | RsaKey) -> str:
         text = f'{{"crv":"P-384","kty":"EC","x":"{key.x}","y":"{key.y}"}}'
     else:
         text = f'{{"e":"{key.e}","kty":"RSA","n":"{key.n}"}}'
-    return base64.urlsafe_b64encode(hashlib.sha256(text.encode()).digest())[:-1].decode()
+    digest = binascii.b2a_base64(hashlib.sha256(text.encode()).digest(), newline=False)
+    return digest.translate(_TO_URL)[:-1].decode()
 
 
 def broken_rule(statement: Statement, issuer: str) -> str | None:
@@ -44,7 +50,8 @@ def marks(statement: Statement) -> list[tuple[str, str]]:
         # What is stated may be spelled as what follows from another entry's address.
         plain = url.rstrip("/")
         found |= {("address", plain), ("address", plain.removesuffix("/fhir").removesuffix("/oauth/token"))}
-    found |= {("jwks", thumbprint(key)) for key in statement.jwks.keys}
+    for key in statement.jwks.keys:  # the kid of an EC key is its thumbprint: `broken_rule` has seen to it
+        found.add(("jwks", key.kid if isinstance(key, EcKey) else thumbprint(key)))
     if statement.succession is not UNSET:
         for text in statement.succession:
             found |= {("jwks", one) for one in _keys_named(text)}
@@ -103,7 +110,8 @@ def broken_keys(jwks: Keys) -> Iterator[str]:
 
 def on_curve(key: EcKey) -> bool:
     """Whether x and y are a point on P-384 (SEC 1 section 3.2.2.1)."""
-    x, y = (int.from_bytes(base64.urlsafe_b64decode(part), "big") for part in (key.x, key.y))
+    both = binascii.a2b_base64((key.x + key.y).encode().translate(_FROM_URL))
+    x, y = int.from_bytes(both[:48], "big"), int.from_bytes(both[48:], "big")
     return x < _P and y < _P and (y * y - (x * x - 3) * x - _B) % _P == 0
 
 

@@ -39,7 +39,7 @@ _named: Final = msgspec.json.Decoder(_Named)
 
 def number_of(organization: str, shards: int) -> int:
     """In which of so many shards an organization's statement lies."""
-    return int(hashlib.sha256(organization.encode()).hexdigest()[:8], 16) % shards
+    return int.from_bytes(hashlib.sha256(organization.encode()).digest()[:4], "big") % shards
 
 
 class Shard:

@@ -167,9 +167,24 @@ def test_the_next_anchor_takes_over(signed: None) -> None:
     run("sign", "-d", "convener", "--anchor", "safe.pem")
     run("publish", "convener", "www")
     assert "kid: is not signed by an anchor" in run(
-        "verify", "www", "--anchor", next(map(str, Path("convener/keys").glob("retired*.json"))), status=2
+        "verify",
+        "www",
+        "--anchor",
+        next(map(str, Path("convener/keys").glob("anchor-retired*.json"))),
+        status=2,
     )
     assert "Good: number 2" in run("verify", "www", "--anchor", "convener/keys/anchor.pub.json")
+
+
+def test_a_stolen_key_for_suspensions_is_replaced(signed: None) -> None:
+    run("suspend", "-d", "convener", "harbor-food-pantry", "--to", "www")
+    said = run("suspender", "-d", "convener")
+    assert "Retired: suspender-retired-" in said
+    assert f"  {PANTRY}" in said
+    assert "is not signed by the key" in run("publish", "convener", "www", status=2)
+    run("sign", "-d", "convener")
+    run("publish", "convener", "www")
+    assert f"  {PANTRY}" in run(*VERIFY)
 
 
 def test_keys_may_be_encrypted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,6 +18,7 @@ from gateway.directory import Directory, DirectoryError
 from gateway.directory_draft import Draft
 from gateway.directory_entry import Entry
 from gateway.directory_keys import public_key
+from gateway.directory_signing import publish
 from gateway.directory_statement import TYPE, state
 from gateway.keys import KeyFileError
 from gateway.succession import hand_over
@@ -336,6 +337,24 @@ def test_who_is_suspended_stays_so_when_the_next_directory_is_signed_or_it_is_re
     sign(draft)
     assert listed(draft, draft.signed).holds(PANTRY)
     assert directory_release.change_list(draft, NOW, suspend=[PANTRY]).organizations == {PANTRY}
+
+
+def test_another_suspender_takes_the_place_of_one_that_was_stolen(draft: Draft) -> None:
+    directory_release.change_list(draft, NOW, suspend=[PANTRY])
+    stolen = keys.load(draft.key("suspender"))
+    retired, found = directory_release.roll_suspender(draft, NOW)
+    assert (found.sequence, found.organizations) == (3, {PANTRY})
+    assert public_key(draft.public(retired)).thumbprint() == stolen.thumbprint()
+    named = sign(draft).suspender
+    assert named is not None
+    assert suspensions.read(draft.signed / "suspensions.jws", ECKey.import_key(named), ISSUER, NOW) == found
+    # It was no anchor and has not become one.
+    assert stolen.thumbprint() not in {key.thumbprint() for key in draft.anchors()}
+    publish(
+        draft.signed, ISSUER, [PANTRY_ENTRY], stolen, sequence=9, now=NOW, suspender=keys.public_jwk(stolen)
+    )
+    with pytest.raises(DirectoryError, match="not signed by an anchor"):
+        sign(draft)
 
 
 def test_a_slip_of_the_pen_suspends_nobody(draft: Draft) -> None:
