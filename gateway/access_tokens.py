@@ -2,11 +2,13 @@
 
 In the shape of RFC 9068, signed with ES384. A token is good only while the key that signed it is one of this
 node's, and while nobody has taken it back; both are asked at every use, also of a token that was seen before.
+A tag at the end of its `jti` tells at little cost what this node has not made, before a signature is checked.
 """
 
 from __future__ import annotations
 
 import hashlib
+import hmac
 import secrets
 import threading
 from dataclasses import dataclass
@@ -14,6 +16,7 @@ from typing import Final, Literal
 
 import msgspec
 from joserfc import jws
+from joserfc.util import urlsafe_b64encode
 
 from gateway.assertion import MALFORMED, parts, signed_by
 from gateway.keys import ALGORITHM
@@ -22,6 +25,9 @@ from gateway.revoked import Revoked
 
 TOKEN_SECONDS: Final = 300
 MAX_KNOWN: Final = 10_000
+MAX_KNOWN_OF_ONE: Final = 64
+_TAG_BYTES: Final = 16
+_TAG_LENGTH: Final = 22  # in base64url
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,16 +56,18 @@ class AccessTokens:
     """The access tokens of one identity.
 
     issuer: its address. audience: its FHIR base. ring: the keys it signs with. revoked: those taken back.
+    tag_key: a secret that all processes of the node share, over restarts and changes of keys; None: no tag.
     """
 
     def __init__(
-        self, issuer: str, audience: str, ring: Signing, revoked: Revoked, most_known: int = MAX_KNOWN
+        self, issuer: str, audience: str, ring: Signing, revoked: Revoked, tag_key: bytes | None = None
     ) -> None:
         self._issuer = issuer
         self._audience = audience
         self._ring = ring
         self._revoked = revoked
-        self._verified = _Verified(most_known)
+        self._tag_key = tag_key
+        self._verified = _Verified()
 
     def issue(self, client_id: str, scope: str, purposes: frozenset[str] | None, now: int) -> str:
         """A new token, good for `TOKEN_SECONDS` from `now` (Unix time)."""
@@ -73,11 +81,13 @@ class AccessTokens:
             "scope": scope,
             "iat": now,
             "exp": now + TOKEN_SECONDS,
-            "jti": secrets.token_urlsafe(16),
         }
         if purposes is not None:
             claims["purpose_of_use"] = sorted(purposes)
+        claims["jti"] = secrets.token_urlsafe(16)  # last, where its tag is found without reading the rest
         payload = msgspec.json.encode(claims)
+        if self._tag_key is not None:
+            payload = payload[:-2] + tag(self._tag_key, header["kid"], payload[:-2]) + payload[-2:]
         return jws.serialize_compact(header, payload, key, algorithms=[ALGORITHM])
 
     def recall(self, token: bytes) -> Known | None:
@@ -88,7 +98,7 @@ class AccessTokens:
     def verify(self, token: bytes, now: float) -> Known | None:
         """What a token says that this server issued, if it is still good but for its time; None otherwise.
 
-        Costs a signature verification; the next time `recall` knows it.
+        Costs a signature verification, if the tag fits; the next time `recall` knows it.
         """
         known = self._read(token)
         if known is None or not self._stands(known):
@@ -108,7 +118,7 @@ class AccessTokens:
             header, payload = parts(token)
             kid = msgspec.json.decode(header, type=_Header).kid
             key = self._ring.verifying(kid)
-            if key is None or not signed_by(token, key, ALGORITHM):
+            if key is None or not self._tagged(kid, payload) or not signed_by(token, key, ALGORITHM):
                 return None
             claims = msgspec.json.decode(payload, type=_Claims)
         except MALFORMED:
@@ -129,6 +139,19 @@ class AccessTokens:
             signed=hashlib.sha256(token.rpartition(b".")[0]).hexdigest(),
         )
 
+    def _tagged(self, kid: str, payload: bytes) -> bool:
+        """Whether this node has made this payload: 3 µs, where the signature takes 360."""
+        if self._tag_key is None:
+            return True
+        end = -2 - _TAG_LENGTH
+        return hmac.compare_digest(tag(self._tag_key, kid, payload[:end]), payload[end:-2])
+
+
+def tag(key: bytes, kid: str, text: bytes) -> bytes:
+    """What is added to the `jti`: over the key's name, and all of the payload before the tag."""
+    made = hmac.digest(key, kid.encode() + b"." + text, "sha256")
+    return urlsafe_b64encode(made[:_TAG_BYTES])
+
 
 class _Header(msgspec.Struct, forbid_unknown_fields=True):
     alg: Literal["ES384"]
@@ -147,11 +170,16 @@ class _Claims(msgspec.Struct):
 
 
 class _Verified:
-    """Tokens whose signature was verified, by digest, until they expire: 1 µs in place of 390 µs."""
+    """Tokens whose signature was verified, by digest, until they expire: 1 µs in place of 390 µs.
 
-    def __init__(self, size: int) -> None:
+    size: how many. of_one: how many of one client, which so pushes out none but its own.
+    """
+
+    def __init__(self, size: int = MAX_KNOWN, of_one: int = MAX_KNOWN_OF_ONE) -> None:
         self._size = size
+        self._of_one = of_one
         self._known: dict[str, Known] = {}
+        self._of: dict[str, dict[str, None]] = {}
         self._lock = threading.Lock()
 
     def get(self, digest: str) -> Known | None:
@@ -159,8 +187,21 @@ class _Verified:
 
     def put(self, known: Known, now: float) -> None:
         with self._lock:
-            if len(self._known) >= self._size:
-                self._known = {name: one for name, one in self._known.items() if one.expires > now}
-            if len(self._known) >= self._size:
-                self._known.pop(next(iter(self._known)))
+            if known.digest not in self._known:
+                if len(self._of.get(known.client_id, ())) >= self._of_one:
+                    self._drop(next(iter(self._of[known.client_id])), known.client_id)
+                if len(self._known) >= self._size:
+                    for one in [one for one in self._known.values() if one.expires <= now]:
+                        self._drop(one.digest, one.client_id)
+                if len(self._known) >= self._size:
+                    oldest = next(iter(self._known.values()))
+                    self._drop(oldest.digest, oldest.client_id)
             self._known[known.digest] = known
+            self._of.setdefault(known.client_id, {})[known.digest] = None
+
+    def _drop(self, digest: str, client_id: str) -> None:
+        self._known.pop(digest, None)
+        of_one = self._of[client_id]
+        of_one.pop(digest)
+        if not of_one:
+            del self._of[client_id]

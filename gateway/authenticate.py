@@ -64,7 +64,8 @@ class TokenServer:
     for exactly one caller. keys: finds a client's public keys. revoked: the tokens that were taken back.
     scopes_supported: what the configuration document lists. attempts: for each source address, what costs
     work before it is known who asks: requests to these endpoints, and tokens not seen before. allowance: for
-    each client, its requests to these endpoints. None: without limit.
+    each client, its requests to these endpoints. None: without limit. tag_key: for the tags of its tokens, as
+    `AccessTokens` has it.
     """
 
     def __init__(
@@ -79,6 +80,7 @@ class TokenServer:
         *,
         attempts: Allowance | None = None,
         allowance: Allowance | None = None,
+        tag_key: bytes | None = None,
     ) -> None:
         self.issuer = issuer
         self.token_endpoint = f"{issuer}/oauth/token"
@@ -90,7 +92,7 @@ class TokenServer:
         self._clients = ClientAuthentication(
             (self.token_endpoint, issuer), registration, remember, keys, allowance
         )
-        self._tokens = AccessTokens(issuer, self.audience, ring, revoked)
+        self._tokens = AccessTokens(issuer, self.audience, ring, revoked, tag_key)
 
     # ------------------------------------------------------------ the endpoints
 
@@ -197,7 +199,7 @@ class TokenServer:
             raise _unauthorized("expired", "The access token has expired.")
         registered = self._registration(known.client_id)
         if registered is None or not registered.admits(source):
-            raise _unauthorized("login", "The client is not known here, not active, or not at its address.")
+            raise _not_registered()
         return Caller(
             client_id=registered.client_id,
             organization=registered.organization,
@@ -232,13 +234,14 @@ class TokenServer:
             raise invalid_request("A client may authenticate in one way only.")
         try:
             caller = self.verify(authorization, now, source)
+            registered = self._registration(caller.client_id)
+            if registered is None or not registered.admits(source):  # since this very moment
+                raise _not_registered()
         except Refused as refused:
             message = refused.issues[0].message
             if refused.status == 429:
                 raise TokenError(429, "temporarily_unavailable", message, refused.headers) from None
             raise TokenError(401, "invalid_token", message, refused.headers) from None
-        registered = self._registration(caller.client_id)
-        assert registered is not None
         return registered
 
     def _known(self, token: bytes, now: datetime) -> Known | None:
@@ -265,6 +268,10 @@ def _bearer(authorization: str | None) -> bytes:
     if len(token) > MAX_TOKEN_BYTES:
         raise _unauthorized("login", f"An access token may have {MAX_TOKEN_BYTES} bytes.")
     return token.strip(" ").encode(errors="replace")
+
+
+def _not_registered() -> Refused:
+    return _unauthorized("login", "The client is not known here, not active, or not at its address.")
 
 
 def _unauthorized(code: Literal["login", "expired"], message: str) -> Refused:

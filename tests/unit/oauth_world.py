@@ -36,6 +36,7 @@ ISSUER = "https://clinic.example.org"
 PANTRY = "https://directory.example.org/Organization/harbor-food-pantry"
 JWKS_URL = "https://pantry.example.org/jwks.json"
 NODE_KEY = keys.generate()
+TAG_KEY = b"what all processes of this node share"
 CLIENT_KEY = keys.generate()
 RSA_KEY = RSAKey.generate_key(2048)
 with warnings.catch_warnings(action="ignore"):
@@ -101,6 +102,7 @@ class Node:
             ["system/Task.rus"],
             attempts=attempts,
             allowance=allowance,
+            tag_key=TAG_KEY,
         )
 
     def _remember(self, client_id: str, jti: str, expires: int) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from typing import Any
 import pytest
 from joserfc import jws
 from joserfc.jwk import ECKey
+from joserfc.util import urlsafe_b64decode, urlsafe_b64encode
 from key_world import DAY, MINUTE, World, kid
 from oauth_world import (
     CLAIMS,
@@ -21,6 +23,7 @@ from oauth_world import (
     NOW,
     PANTRY,
     REGISTERED,
+    TAG_KEY,
     Node,
     T,
     fresh,
@@ -30,9 +33,10 @@ from oauth_world import (
 )
 
 from gateway import access_tokens, keys
-from gateway.access_tokens import Known
+from gateway.access_tokens import AccessTokens, Known
 from gateway.errors import Refused
-from gateway.operational import Signing
+from gateway.operational import KeyRing, Signing
+from gateway.revoked import Revoked
 
 
 @pytest.fixture
@@ -67,12 +71,16 @@ def test_the_scheme_may_be_written_in_any_case(node: Node) -> None:
     assert node.server.verify(f"bearer {node.token()}", NOW).client_id == PANTRY
 
 
-def own(claims: dict[str, Any] | None = None, key: ECKey = NODE_KEY, **header: Any) -> str:
-    """A token as this node issues them, but for what is stated."""
+def own(
+    claims: dict[str, Any] | None = None, key: ECKey = NODE_KEY, tag_key: bytes = TAG_KEY, **header: Any
+) -> str:
+    """A token as this node issues them, with the tag that it makes, but for what is stated."""
     good = {"iss": ISSUER, "aud": f"{ISSUER}/fhir", "sub": PANTRY, "scope": "system/Task.rus"}
     good |= {"iat": T, "exp": T + 300}
     head = {"alg": "ES384", "typ": "at+jwt", "kid": NODE_KEY.thumbprint()} | header
-    return signed(head, good | (claims or {}), key)
+    good |= (claims or {}) | {"jti": "a-random-identifier-22"}
+    tag = access_tokens.tag(tag_key, head["kid"], json.dumps(good).encode()[:-2])
+    return signed(head, good | {"jti": good["jti"] + tag.decode()}, key)
 
 
 def test_a_token_as_this_node_issues_them_is_accepted(node: Node) -> None:
@@ -88,6 +96,7 @@ def test_a_token_as_this_node_issues_them_is_accepted(node: Node) -> None:
         pytest.param(lambda: own({"scope": None}), id="no scope"),
         pytest.param(lambda: own(key=keys.generate()), id="other key under our kid"),
         pytest.param(lambda: own(kid="other"), id="other kid"),
+        pytest.param(lambda: own(tag_key=b"another"), id="tag under another key"),
         pytest.param(lambda: own(typ="JWT"), id="typ of an assertion"),
         pytest.param(lambda: own(jwk=keys.public_jwk(NODE_KEY)), id="embedded key"),
         pytest.param(lambda: own()[:-4] + "AAAA", id="tampered signature"),
@@ -110,6 +119,77 @@ def test_a_token_that_this_node_did_not_issue_for_itself_is_refused(
     found = unauthorized(node, f"Bearer {shown}", "not one of this server")
     assert 'error="invalid_token"' in found.headers["WWW-Authenticate"]
     assert not shown or shown not in str(found) + json.dumps(found.outcome())
+
+
+# -- the tag --------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def verified(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """One for each signature that is verified."""
+    found: list[str] = []
+    real = jws.deserialize_compact
+
+    def counted(*arguments: Any, **options: Any) -> Any:
+        found.append("one")
+        return real(*arguments, **options)
+
+    monkeypatch.setattr(jws, "deserialize_compact", counted)
+    return found
+
+
+@pytest.mark.parametrize(
+    "forge",
+    [
+        pytest.param(lambda good: own({"sub": "another"}, tag_key=b"guessed"), id="made up"),
+        pytest.param(lambda good: with_claims(good, sub="another"), id="another client"),
+        pytest.param(lambda good: with_claims(good, exp=T + 9999), id="a longer life"),
+        pytest.param(lambda good: with_claims(good, jti="x" * 44), id="another identifier"),
+        pytest.param(lambda good: with_claims(good, jti=""), id="no identifier"),
+        pytest.param(lambda good: with_claims(good, more="x"), id="more after it"),
+    ],
+)
+def test_a_forged_token_costs_no_signature_check(
+    forge: Callable[[str], str], node: Node, verified: list[str]
+) -> None:
+    good = node.token()
+    verified.clear()
+    unauthorized(node, f"Bearer {forge(good)}", "not one of this server")
+    assert verified == []
+    assert node.caller(good).client_id == PANTRY
+    assert len(verified) == 1
+
+
+def with_claims(token: str, **changes: Any) -> str:
+    """The token with other claims under the same signature."""
+    head, payload, signature = token.split(".")
+    claims = json.loads(urlsafe_b64decode(payload.encode())) | changes
+    text = json.dumps(claims, separators=(",", ":")).encode()
+    return f"{head}.{urlsafe_b64encode(text).decode()}.{signature}"
+
+
+def test_a_changed_signature_under_a_good_tag_is_still_checked(node: Node, verified: list[str]) -> None:
+    token = node.token()
+    verified.clear()
+    unauthorized(node, f"Bearer {token[:-4]}AAAA", "not one of this server")
+    assert len(verified) == 1
+
+
+def test_a_tag_is_known_to_every_process_and_after_every_change_of_keys(node: Node) -> None:
+    token = node.token()
+    for server in (Node(), on(Node(), Ring(keys.generate(), NODE_KEY))):
+        assert server.caller(token).client_id == PANTRY
+
+
+def test_without_a_key_for_tags_the_signature_alone_decides() -> None:
+    def bare() -> AccessTokens:
+        return AccessTokens(ISSUER, f"{ISSUER}/fhir", KeyRing.of(NODE_KEY), Revoked())
+
+    token = bare().issue(PANTRY, "system/Task.r", frozenset({"COC"}), T).encode()
+    found = bare().verify(token, T)
+    assert found is not None
+    assert (found.client_id, found.purposes) == (PANTRY, {"COC"})
+    assert bare().verify(token[:-4] + b"AAAA", T) is None
 
 
 def test_an_oversized_token_is_refused_unread(node: Node) -> None:
@@ -284,6 +364,24 @@ def test_expired_tokens_leave_the_cache_first() -> None:
     assert cache.get("lasting")
     assert cache.get("new")
     assert cache.get("short") is None
+
+
+def test_who_has_many_tokens_pushes_out_none_but_its_own(node: Node, verified: list[str]) -> None:
+    other = "https://directory.example.org/Organization/mill-street-clinic"
+    node.clients[other] = replace(REGISTERED, client_id=other)
+    calm = node.token(claims=fresh(iss=other, sub=other))
+    mine = [node.token(claims=fresh()) for _ in range(access_tokens.MAX_KNOWN_OF_ONE + 2)]
+    for token in (calm, *mine):
+        node.caller(token)
+    verified.clear()
+    for token in (calm, *mine[2:]):
+        node.caller(token)
+    assert verified == [], "the last ones of each are known"
+    for token in mine[:2]:
+        assert node.caller(token).client_id == PANTRY
+    assert len(verified) == 2, "its own oldest ones are not"
+    cache = node.server._tokens._verified
+    assert len(cache._known) == sum(map(len, cache._of.values())) == access_tokens.MAX_KNOWN_OF_ONE + 1
 
 
 def test_two_tokens_are_never_the_same(node: Node) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import threading
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -204,6 +205,17 @@ def test_a_bearer_token_that_is_no_good_is_refused_as_at_any_other_address(node:
     refused(node, "introspect", both, 400, "invalid_request", f"Bearer {token}")
     node.register(active=False)
     refused(node, "introspect", [("token", token)], 401, "invalid_token", f"Bearer {token}")
+
+
+@pytest.mark.parametrize(
+    "then", [None, replace(REGISTERED, active=False)], ids=["its file is removed", "it is suspended"]
+)
+def test_a_client_that_is_gone_while_its_token_is_looked_at_is_refused(then: Any, node: Node) -> None:
+    token = node.token()
+    found = iter([REGISTERED, then])
+    node.server._registration = lambda _client_id: next(found, then)
+    error = refused(node, "introspect", [("token", token)], 401, "invalid_token", f"Bearer {token}")
+    assert error.headers["WWW-Authenticate"].startswith('Bearer error="invalid_token"')
 
 
 def test_a_token_is_not_taken_back_on_the_word_of_its_bearer(node: Node) -> None:
