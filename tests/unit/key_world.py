@@ -53,6 +53,11 @@ class World:
             self.now = min(self.now + step, end)
         ring.rotate_if_due(self.now)
 
+    @property
+    def safe(self) -> Path:
+        """Where the federation key lies that is kept apart."""
+        return self.federation_file.with_name("in-the-safe.pem")
+
     def state(self) -> dict[str, Any]:
         """What is written down."""
         found: dict[str, Any] = json.loads((self.folder / "state.json").read_bytes())

@@ -229,7 +229,7 @@ def prepared(world: World, days: int) -> KeyRing:
     ring = world.ring()
     world.forward(ring, 2 * DAY)
     federation = keys.load(world.federation_file)
-    world.federation_file.rename(world.federation_file.with_name("in-the-safe.pem"))
+    world.federation_file.rename(world.safe)
     assert ring.federation_key is not None
     ring.refresh()
     assert ring.federation_key is None and ring.federation == federation.thumbprint()
@@ -261,14 +261,14 @@ def test_it_says_in_time_that_the_prepared_keys_come_to_an_end(world: World) -> 
     assert last in world.files() and ring.published() is None, (
         "it goes on with what it has, for its own systems"
     )
-    ring.rotation(world.now, keys.load(world.federation_file.with_name("in-the-safe.pem"))).run(ahead=14)
+    ring.rotation(world.now, keys.load(world.safe)).run(ahead=14)
     assert ring.alarms(world.now) == () and last in world.partners_have(ring)
 
 
 def test_prepared_once_more_only_what_is_missing_is_made(world: World) -> None:
     ring = prepared(world, days=5)
     world.forward(ring, 3 * DAY)
-    federation = keys.load(world.federation_file.with_name("in-the-safe.pem"))
+    federation = keys.load(world.safe)
     done = ring.rotation(world.now, federation).run(ahead=5)
     assert 2 <= sum(step.what == "made" for step in done) <= 3
     assert ring.rotation(world.now, federation).run(ahead=5) == ()
@@ -284,7 +284,7 @@ def test_taken_back_without_the_federation_key_it_is_refused_here_and_the_next_p
     assert lost in world.partners_have(ring), "partners learn it when the set is signed anew"
     (line,) = (line for line in ring.lines(world.now) if line.kid == lost)
     assert line.state == "taken back: refused, but still in the signed set"
-    ring.rotation(world.now, keys.load(world.federation_file.with_name("in-the-safe.pem"))).run()
+    ring.rotation(world.now, keys.load(world.safe)).run()
     assert lost not in world.partners_have(ring)
 
 
@@ -504,6 +504,15 @@ def _take_back(world: World, ring: KeyRing) -> object:
     return ring.rotation(world.now).revoke(ring.signing.thumbprint())
 
 
+def _into_the_safe(world: World, ring: KeyRing) -> object:
+    world.federation_file.rename(world.safe)
+    return ring.refresh()
+
+
+def _take_back_fetched(world: World, ring: KeyRing) -> object:
+    return ring.rotation(world.now, keys.load(world.safe)).revoke(ring.signing.thumbprint())
+
+
 @pytest.mark.parametrize(
     ("before", "act"),
     [
@@ -515,6 +524,7 @@ def _take_back(world: World, ring: KeyRing) -> object:
         pytest.param([], _urgent, id="urgent, as the first"),
         pytest.param([_first, _next_day], _ahead, id="days ahead"),
         pytest.param([_first, _next_day], _take_back, id="taken back"),
+        pytest.param([_first, _next_day, _into_the_safe], _take_back_fetched, id="federation key fetched"),
     ],
 )
 def test_killed_before_any_change_of_a_file_the_ring_signs_and_the_next_run_finishes(
@@ -539,7 +549,9 @@ def test_killed_before_any_change_of_a_file_the_ring_signs_and_the_next_run_fini
         for found in (ring, world.ring()):
             name = kid(found)
             assert name == found.federation or name in world.partners_have(found)
-            assert act is _take_back or found.verifying(signed_before) is not None
+            assert act in (_take_back, _take_back_fetched) or found.verifying(signed_before) is not None
+        if world.safe.exists():
+            world.safe.rename(world.federation_file)
         ring = world.ring()
         ring.rotate_if_due(world.now)
         ring.rotate_if_due(world.now)

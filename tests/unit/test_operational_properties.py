@@ -47,10 +47,6 @@ class Keys(RuleBasedStateMachine):
     def teardown(self) -> None:
         self.root.cleanup()
 
-    @property
-    def safe(self) -> Path:
-        return self.world.federation_file.with_name("in-the-safe.pem")
-
     # -------------------------------------------------------------- what happens
 
     @rule(span=spans)
@@ -85,7 +81,7 @@ class Keys(RuleBasedStateMachine):
     @precondition(lambda self: self.in_safe)
     @rule(replica=replicas, days=st.integers(1, 5))
     def an_operator_prepares_days(self, replica: int, days: int) -> None:
-        federation = keys.load(self.safe)
+        federation = keys.load(self.world.safe)
         self.rings[replica].rotation(self.world.now, federation).run(ahead=days)
 
     @rule(replica=replicas, which=st.integers(0, 5), fetched=st.booleans())
@@ -95,7 +91,7 @@ class Keys(RuleBasedStateMachine):
         if which >= len(counting):
             return
         name = str(counting[which]["kid"])
-        federation = keys.load(self.safe) if self.in_safe and fetched else None
+        federation = keys.load(self.world.safe) if self.in_safe and fetched else None
         try:
             self.rings[replica].rotation(self.world.now, federation).revoke(name)
         except keys.KeysError as refused:
@@ -107,13 +103,13 @@ class Keys(RuleBasedStateMachine):
     @rule()
     def the_federation_key_goes_into_the_safe(self) -> None:
         if any(key["used"] and not key["retired"] and not key["revoked"] for key in self._written()):
-            self.world.federation_file.rename(self.safe)
+            self.world.federation_file.rename(self.world.safe)
             self.in_safe = True
 
     @precondition(lambda self: self.in_safe)
     @rule()
     def the_federation_key_comes_out_of_the_safe(self) -> None:
-        self.safe.rename(self.world.federation_file)
+        self.world.safe.rename(self.world.federation_file)
         self.in_safe = False
 
     # -------------------------------------------------------------- what must be true
