@@ -96,7 +96,7 @@ class KeyRing:
     def of(cls, key: ECKey) -> KeyRing:
         """One key for everything: the command line, tests, an identity that has no operational keys."""
         ring = cls.__new__(cls)
-        ring.federation_key, ring._folder = key, None
+        ring.federation_key, ring._folder, ring._pace = key, None, PACE
         ring._held, ring._fault = operational_reading.of(key), ""
         return ring
 

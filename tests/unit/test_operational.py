@@ -52,6 +52,9 @@ def test_one_key_signs_and_is_recognised_and_there_is_no_signed_set() -> None:
     assert ring.verifying(keys.generate().thumbprint()) is None
     assert ring.jwks() == keys.public_jwks(key)
     assert ring.published() is None
+    assert [line.state for line in ring.lines(BEGAN)] == ["signs everything; it stands in the directory"]
+    with pytest.raises(keys.KeyFileError, match="has no operational keys"):
+        ring.rotation(BEGAN)
     assert ring.rotate_if_due(BEGAN) == () and ring.alarms(BEGAN) == () and not ring.refresh()
 
 
