@@ -31,7 +31,7 @@ def descriptive(own: Own) -> tuple[Any, ...]:
 
 def merged(own: Own, said: Described | None) -> dict[str, Any]:
     """The members of an entry: the owner's, with what a third party has said of its name and services."""
-    members: dict[str, Any] = msgspec.to_builtins(own.statement)
+    members = own.members
     if said is None:
         return members
     vouched = {"source": said.source, "assured": said.assured}

@@ -48,9 +48,15 @@ class Own:
         return self.statement.organization
 
     @property
+    def members(self) -> dict[str, Any]:
+        """What it says, as JSON has it."""
+        found: dict[str, Any] = msgspec.json.decode(canonical(self.statement))
+        return found
+
+    @property
     def entry(self) -> Entry:
         """What it says, as an entry of a directory."""
-        return entry_of(msgspec.to_builtins(self.statement))
+        return entry_of(self.members)
 
 
 def state(members: Mapping[str, Any], keys: Sequence[Key], now: datetime) -> str:
@@ -76,7 +82,7 @@ def read(text: str, where: str, now: datetime) -> Own:
         raise DirectoryError(f"{where}: {rule}")
     if said := _of_others(own.statement):
         raise DirectoryError(f"{where}: {said}: is for somebody else to say (waymeet directory add --source)")
-    named = [_key(key, where) for key in msgspec.to_builtins(own.statement.jwks)["keys"]]
+    named = [_key(key, where) for key in own.members["jwks"]["keys"]]
     lines = text.split()
     if len(lines) > len(named):
         raise DirectoryError(f"{where}: has more signatures than keys")

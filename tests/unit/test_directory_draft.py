@@ -13,7 +13,7 @@ from directory_world import CLINIC, ISSUER, NOW, PANTRY, entry
 from joserfc import jws
 from joserfc.jwk import ECKey, RSAKey
 
-from gateway import directory_release, keys, suspensions
+from gateway import directory_release, directory_statement, keys, suspensions
 from gateway.directory import Directory, DirectoryError
 from gateway.directory_draft import Draft
 from gateway.directory_entry import Entry
@@ -283,6 +283,18 @@ def test_a_statement_that_was_changed_in_the_folder_is_not_signed(draft: Draft) 
     with pytest.raises(DirectoryError, match=r"harbor-food-pantry\.jws: kid: is not signed by a key"):
         sign(draft)
     assert Directory.read(draft.signed, draft.anchors(), NOW).sequence == 1
+
+
+def test_only_what_is_new_is_verified_again(draft: Draft, monkeypatch: pytest.MonkeyPatch) -> None:
+    add(draft, later(PANTRY_ENTRY, PANTRY_KEY, name="Harbor Food"))
+    verified = []
+    read = directory_statement.read
+    monkeypatch.setattr(
+        directory_statement, "read", lambda text, where, now: (verified.append(where), read(text, where, now))
+    )
+    sign(draft)
+    sign(draft)
+    assert [Path(where).name for where in verified] == ["harbor-food-pantry.jws"]
 
 
 def test_a_statement_under_the_name_of_another_is_not_signed(draft: Draft) -> None:
