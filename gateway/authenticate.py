@@ -36,6 +36,9 @@ from profiles.outcome import Issue
 
 __all__ = ["NO_STORE", "TOKEN_SECONDS", "Caller", "Registration", "TokenServer"]
 
+# What a client may take back is remembered until it would have ended, and read by every process.
+REVOCATIONS_PER_SECOND: Final = 10
+REVOCATIONS_SAVED: Final = 100
 NO_STORE: Final = {"Cache-Control": "no-store", "Pragma": "no-cache"}
 _INACTIVE: Final = {"active": False}
 
@@ -92,6 +95,7 @@ class TokenServer:
         self._clients = ClientAuthentication(
             (self.token_endpoint, issuer), registration, remember, keys, allowance
         )
+        self._revocations = Allowance(REVOCATIONS_PER_SECOND, burst=REVOCATIONS_SAVED)
         self._tokens = AccessTokens(issuer, self.audience, ring, revoked, tag_key)
 
     # ------------------------------------------------------------ the endpoints
@@ -177,6 +181,8 @@ class TokenServer:
             return
         if known.client_id != proven.registration.client_id:
             raise invalid_grant("The token was issued to another client.")
+        if wait := self._revocations.wait(known.client_id):
+            raise unavailable(429, "This client takes back too many tokens.", wait)
         await run_in_threadpool(self._tokens.take_back, known)
 
     # ------------------------------------------------------------ every other request

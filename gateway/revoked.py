@@ -22,6 +22,9 @@ class Revoked:
     def __init__(self, store: Store | None = None) -> None:
         self._store = store
         self._held: dict[str, int] = {}
+        # How many of the store's were read, for each second in which they expire. A second's rows only become
+        # more until it is past, so where the number is the same there is nothing new.
+        self._read: dict[int, int] = {}
         self._lock = Lock()
         self.refresh()
 
@@ -45,8 +48,11 @@ class Revoked:
         if self._store is None:
             return
         with self._store.work() as work:
-            kept = rows.taken_back(work)
+            counts = rows.counts(work)
+            more = [second for second, number in counts.items() if self._read.get(second) != number]
+            found = rows.taken_back(work, more)
             now = int(work.now.timestamp())
         with self._lock:
             own = {digest: expires for digest, expires in self._held.items() if expires > now}
-            self._held = own | kept
+            self._held = own | found
+            self._read = counts

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
+from weakref import WeakKeyDictionary
 
 import msgspec
-from sqlalchemy import bindparam, delete, select
+from sqlalchemy import Engine, bindparam, delete, select, text
 
 from gateway.errors import refuse
 from gateway.store.schema import assertion, received
@@ -19,14 +20,21 @@ _FIRST = select(received.c.body_digest, received.c.answer).where(
 _OWNER = select(received.c.owner_id).where(
     received.c.tenant == bindparam("at_tenant"), received.c.key_digest == bindparam("key")
 )
-_SEEN = select(assertion.c.jti).where(
-    assertion.c.tenant == bindparam("at_tenant"),
-    assertion.c.issuer == bindparam("of_issuer"),
-    assertion.c.jti == bindparam("of_jti"),
+# One statement, for SQLite and PostgreSQL alike: of several at once the key lets one through. A row that has
+# expired and was not swept yet does not count.
+_REMEMBER = text(
+    "INSERT INTO assertion (tenant, issuer, jti, expires) VALUES (:at_tenant, :of_issuer, :of_jti, :until) "
+    "ON CONFLICT (tenant, issuer, jti) DO UPDATE SET expires = excluded.expires "
+    "WHERE assertion.expires < :before"
 )
 _FORGET_EXPIRED = delete(assertion).where(
     assertion.c.tenant == bindparam("at_tenant"), assertion.c.expires < bindparam("before")
 )
+
+_KEPT_SECONDS: Final = 60  # beyond the moment when it is refused as expired: clocks of processes differ
+_SWEEP_SECONDS: Final = 60
+# When each tenant's expired assertions were last deleted by this process.
+_SWEPT: WeakKeyDictionary[Engine, dict[str, int]] = WeakKeyDictionary()
 
 
 def first_answer(work: Work, channel: str, key: str, body: bytes) -> dict[str, Any] | None:
@@ -70,11 +78,14 @@ def remember(
 
 def remember_assertion(work: Work, issuer: str, jti: str, expires: int) -> bool:
     """Whether a client assertion's `jti` is seen for the first time; durable once the work is done."""
-    work.run(_FORGET_EXPIRED, before=int(work.now.timestamp()) - 60)
-    if work.run(_SEEN, of_issuer=issuer, of_jti=jti).scalar() is not None:
-        return False
-    work.add(assertion, {"issuer": issuer, "jti": jti, "expires": expires})
-    return True
+    moment = int(work.now.timestamp())
+    before = moment - _KEPT_SECONDS
+    swept = _SWEPT.setdefault(work.tx.engine, {})
+    if abs(moment - swept.get(work.tenant, 0)) >= _SWEEP_SECONDS:
+        swept[work.tenant] = moment
+        work.run(_FORGET_EXPIRED, before=before)
+    done = work.run(_REMEMBER, of_issuer=issuer, of_jti=jti, until=expires, before=before)
+    return done.rowcount == 1
 
 
 def _body_digest(work: Work, body: bytes) -> str:

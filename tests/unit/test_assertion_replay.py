@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 from oauth_world import CLAIMS, INTAKE, ISSUER, NODE_KEY, NOW, PANTRY, REGISTERED, Node, T, fresh, request
+from sqlalchemy import Engine, event
 
 from gateway.assertion import TokenError
 from gateway.authenticate import TokenServer
@@ -138,3 +139,20 @@ def test_what_is_remembered_does_not_grow_without_end(folder: Path, clock: Any) 
             clock.forward(timedelta(seconds=600))
         with replica.store.work() as work:
             assert len(work.tx.execute(schema.assertion.select()).all()) == 1
+
+
+def test_an_assertion_costs_the_store_one_statement(folder: Path, clock: Any) -> None:
+    """What has expired is deleted now and then; until it is, it counts for nothing."""
+    with replicas(folder, clock, 1) as (replica,):
+        moment = int(clock.now.timestamp())
+        assert replica._remember(PANTRY, "old", moment - 30)
+        asked: list[str] = []
+        event.listen(
+            Engine, "before_cursor_execute", listener := lambda *arguments: asked.append(arguments[2])
+        )
+        clock.forward(timedelta(seconds=40))
+        assert [replica._remember(PANTRY, jti, moment + 300) for jti in ("new", "new")] == [True, False]
+        assert [replica._remember(PANTRY, "old", moment + 300) for _ in "12"] == [True, False]
+        event.remove(Engine, "before_cursor_execute", listener)
+        assert {text.split()[0] for text in asked} == {"BEGIN", "INSERT"}
+        assert sum(text.startswith("INSERT") for text in asked) == 4

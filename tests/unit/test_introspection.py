@@ -28,6 +28,7 @@ from oauth_world import (
 )
 
 from gateway import keys
+from gateway.allowance import Allowance
 from gateway.assertion import TokenError
 from gateway.errors import Refused
 from gateway.key_sources import KeySource
@@ -263,7 +264,7 @@ def test_an_older_system_takes_back_its_own(node: Node) -> None:
 
 def remembered(store: Store) -> dict[str, int]:
     with store.work() as work:
-        return rows.taken_back(work)
+        return rows.taken_back(work, list(rows.counts(work)))
 
 
 def test_what_was_taken_back_is_known_after_a_restart(store: Store) -> None:
@@ -280,6 +281,61 @@ def test_a_replica_learns_of_it_when_it_looks(tmp_path: Path, store: Store, cloc
     there.refresh()
     assert there.holds("digest")
     second.close()
+
+
+def test_only_what_is_new_is_read(
+    tmp_path: Path, store: Store, clock: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    second = Store(tmp_path / "data", b"k" * 32, "main", clock)
+    here, there = Revoked(store), Revoked(second)
+    for number in range(40):
+        there.add(str(number), T + 100 + number % 20)
+    here.refresh()
+    read: list[list[int]] = []
+    real = rows.taken_back
+
+    def seen(work: Any, seconds: list[int]) -> dict[str, int]:
+        read.append(seconds)
+        return real(work, seconds)
+
+    monkeypatch.setattr(rows, "taken_back", seen)
+    here.refresh()
+    there.add("new", T + 105)
+    here.refresh()
+    assert read == [[], [T + 105]]
+    assert all(here.holds(name) for name in ["new", *map(str, range(40))])
+    second.close()
+
+
+def test_two_that_take_back_at_once_learn_of_each_others(tmp_path: Path, store: Store, clock: Any) -> None:
+    """As many as one has read may be in the store, and yet others."""
+    second = Store(tmp_path / "data", b"k" * 32, "main", clock)
+    here, there = Revoked(store), Revoked(second)
+    here.add("one", T + 300)
+    here.refresh()
+    there.add("two", T + 300)
+    here.add("three", T + 300)
+    here.refresh()
+    there.refresh()
+    for name in ("one", "two", "three"):
+        assert here.holds(name)
+        assert there.holds(name)
+    second.close()
+
+
+def test_a_client_that_takes_back_too_many_is_told_when_to_come_again(node: Node) -> None:
+    """What is taken back is remembered until it would have ended, by every process."""
+    node.server._revocations = Allowance(0.001, burst=2, clock=lambda: 0.0)
+    first, second, third = (node.token(claims=fresh()) for _ in range(3))
+    node.revoke(first)
+    node.revoke(first)
+    node.revoke(second)
+    error = refused(
+        node, "revoke", [("token", third), *proof(claims=fresh())], 429, "temporarily_unavailable"
+    )
+    assert error.headers == {"Retry-After": "1000"}
+    assert len(node.revoked._held) == 2
+    node.revoke(node.token(**by_mill()), **by_mill())
 
 
 def test_it_is_kept_until_the_token_would_have_ended_and_no_longer(store: Store, clock: Any) -> None:
