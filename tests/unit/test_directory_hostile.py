@@ -253,6 +253,29 @@ def test_shards_that_have_not_changed_are_not_read_again(tmp_path: Path) -> None
     assert changed == [number_of(later[7]["organization"], 4)]
 
 
+_SIZES = st.sampled_from([0, 1, 2, 255, 256, 257, 512, 513, 600])
+
+
+@settings(deadline=None, max_examples=12)
+@given(st.lists(st.tuples(_SIZES, st.sets(st.integers(0, 599), max_size=4)), min_size=2, max_size=5))
+def test_read_on_top_of_the_one_before_it_is_as_if_read_anew(
+    tmp_path_factory: pytest.TempPathFactory, steps: list[tuple[int, set[int]]]
+) -> None:
+    """However many join or leave, so that shards are split and merged, and whoever changes."""
+    folder, known = tmp_path_factory.mktemp("steps"), None
+    for sequence, (size, renamed) in enumerate(steps, 1):
+        entries = copy.deepcopy(AGENCIES[:size])
+        for number in renamed & set(range(size)):
+            entries[number]["name"] = f"Named anew {sequence}"
+        published(folder, entries, sequence=sequence)
+        known, anew = read(folder, sequence, known), read(folder, sequence)
+        assert (known.digest, known.shards, len(known)) == (anew.digest, anew.shards, size)
+        for number, one in enumerate(AGENCIES):
+            found = known.entry(one["organization"])
+            assert found == anew.entry(one["organization"])
+            assert (found.name if found else None) == (entries[number]["name"] if number < size else None)
+
+
 @pytest.mark.parametrize("member", ["address", "jwks"])
 def test_what_a_changed_shard_takes_from_one_that_has_not_changed_is_refused(
     member: str, tmp_path: Path
