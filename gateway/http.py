@@ -155,7 +155,12 @@ def refusal_response(refusal: Refused) -> Response:
 
 
 def answer_errors(app: FastAPI) -> None:
-    """Make every way to fail an OperationOutcome: refusals, unknown routes, and this node's own faults."""
+    """Make every way to fail an OperationOutcome: refusals, unknown routes, and this node's own faults.
+
+    An address with a slash too many is unknown: the router's redirect would be built from `Host` and lead
+    to plain HTTP, and with it whatever the caller sends again.
+    """
+    app.router.redirect_slashes = False
 
     async def refused(_request: Request, refusal: Exception) -> Response:
         assert isinstance(refusal, Refused)

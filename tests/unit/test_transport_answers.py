@@ -76,6 +76,12 @@ def test_a_request_id_comes_back_if_it_is_one(node: Serving) -> None:
     assert node.ask(*GET, "X-Request-Id: qzx").headers["x-request-id"] != "qzx"
 
 
+@pytest.mark.parametrize("path", ["/hello/", "/size/", "//hello", "/hello//"])
+def test_nobody_is_sent_elsewhere(node: Serving, path: str) -> None:
+    answer = node.ask(f"GET {path} HTTP/1.1", HOST)
+    assert answer.status == 404 and "location" not in answer.headers
+
+
 # ------------------------------------------------------------------ methods
 
 
