@@ -26,10 +26,11 @@ from gateway.assertion import (
     invalid_request,
     request_fields,
 )
-from gateway.client_authentication import ClientAuthentication, Keys, Registration, unavailable
+from gateway.client_authentication import ClientAuthentication, Keys, unavailable
 from gateway.errors import Refused
 from gateway.granting import granted
 from gateway.operational import Signing
+from gateway.registration import Registration
 from gateway.revoked import Revoked
 from gateway.smart_configuration import smart_configuration
 from profiles.outcome import Issue

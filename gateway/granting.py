@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from gateway import scopes
 from gateway.assertion import TokenError, invalid_grant
-from gateway.client_authentication import Proven, Registration
+from gateway.client_authentication import Proven
+from gateway.registration import Registration
 
 
 def granted(requested: str, proven: Proven) -> tuple[str, frozenset[str] | None]:
