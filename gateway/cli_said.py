@@ -12,7 +12,7 @@ from rich.console import Console
 
 from gateway.directory import DirectoryError
 from gateway.errors import Refused
-from gateway.keys import KeyFileError
+from gateway.keys import KeysError
 from gateway.own_system import NoClient
 from gateway.transport import PeerError
 from profiles.document import DocumentError
@@ -20,7 +20,7 @@ from profiles.document import DocumentError
 out = Console()
 err = Console(stderr=True)
 
-_EXPECTED = (DocumentError, DirectoryError, KeyFileError, NoClient, ValueError, msgspec.MsgspecError)
+_EXPECTED = (DocumentError, DirectoryError, KeysError, NoClient, ValueError, msgspec.MsgspecError)
 
 
 def tell(text: str, style: str = "", to: Console = out) -> None:

@@ -94,11 +94,13 @@ class DirectoryFolder:
         """The suspension list in the folder, noted as used. known: the last that was good."""
         if directory.suspender is None:
             return Listed()
+        # By key: who stole one and signed the highest number with it must not stand in the next one's way.
+        mark = f"{marks.SUSPENSIONS}:{directory.suspender['kid']}"
         with self._store.work() as work:
-            lowest = marks.highest(work, marks.SUSPENSIONS)
+            lowest = marks.highest(work, mark)
         found = self._list_in(self._folder / SUSPENSIONS, directory, known, lowest)
         with self._store.work() as work:
-            marks.note(work, marks.SUSPENSIONS, found.sequence)
+            marks.note(work, mark, found.sequence)
         return Listed(found, directory.suspender)
 
     def examine(self, name: str, content: bytes, directory: Directory, known: Listed) -> None:
@@ -115,13 +117,14 @@ class DirectoryFolder:
             with NamedTemporaryFile() as file:
                 file.write(content)
                 file.flush()
-                self._list_in(Path(file.name), directory, known, known.list.sequence if known.list else 0)
+                same_key = known.list if known.by == directory.suspender else None
+                self._list_in(Path(file.name), directory, known, same_key.sequence if same_key else 0)
 
     def _list_in(self, path: Path, directory: Directory, known: Listed, lowest: int) -> Suspensions:
         key = ECKey.import_key(dict(directory.suspender or {}))
         found = suspensions.read(path, key, directory.issuer, self._now(), lowest)
-        same_number = known.list is not None and known.list.sequence == found.sequence
-        if same_number and known.list is not None and known.list.digest != found.digest:
+        before = known.list if known.by == directory.suspender else None
+        if before is not None and before.sequence == found.sequence and before.digest != found.digest:
             raise AnotherDirectory("suspensions: sequence: another list was used here under this number")
         return found
 

@@ -93,7 +93,7 @@ class _Place:
     """What is known of one URL.
 
     task: the request under way. asked_at: when the last one began; began: the same by the loop's clock.
-    rest: seconds for which it is not asked again, as it has failed.
+    rest: seconds for which it is not asked again, as it has failed. signed_at: `iat` of its newest set.
     """
 
     held: _Held | None = None
@@ -101,6 +101,7 @@ class _Place:
     asked_at: datetime | None = None
     began: float = -math.inf
     rest: float = 0.0
+    signed_at: int = 0
     said: str = ""
 
 
@@ -190,6 +191,7 @@ class KeySources:
         place.began, place.asked_at = loop.time(), self._now()
         try:
             held = await self._answered(place.held, source, place.asked_at)
+            place.signed_at = _no_older(held, place.signed_at)
         except _Failed as fault:
             if place.held is not None:
                 place.held = replace(place.held, etag=None)  # next time the whole of it
@@ -266,10 +268,28 @@ def _read(
         raise _Failed(str(fault)) from None
 
 
+def _no_older(held: _Held, newest: int) -> int:
+    """When the newest set of a place was signed, this one included; 0 for sets that nobody signs.
+
+    Raises _Failed for one that is older than what was there before: a key that it still holds may have been
+    taken back since.
+    """
+    if not held.body:
+        return 0
+    signed_at = _claims(held.body).iat
+    if signed_at < newest:
+        raise _Failed("the key set is an older one than was there before")
+    return signed_at
+
+
 def _expiry(token: bytes) -> datetime:
     """Until when a signed set is good that was found to be."""
+    return datetime.fromtimestamp(_claims(token).exp, UTC)
+
+
+def _claims(token: bytes) -> SignedKeySet:
     _header, payload, _signature = token.strip().split(b".")
-    return datetime.fromtimestamp(msgspec.json.decode(urlsafe_b64decode(payload), type=SignedKeySet).exp, UTC)
+    return msgspec.json.decode(urlsafe_b64decode(payload), type=SignedKeySet)
 
 
 def _until(headers: Mapping[str, str], asked: datetime) -> datetime:

@@ -25,6 +25,7 @@ from consent import Policy
 from consent.agreement_book import AgreementBook, Listing, listing
 from gateway import clock, connection_files, key_files, keys, settings
 from gateway.authenticate import Registration
+from gateway.certificate import Certificate
 from gateway.client import PeerClient
 from gateway.compiled import Compiled
 from gateway.connection import Connection
@@ -123,6 +124,7 @@ class Node:
         self.clients = Registered(settings.clients)
         self.store = Store(settings.data, _node_key(settings.node_key), settings.tenant, now)
         self.revoked = Revoked(self.store)
+        self.certificates: dict[str, Certificate] = {}  # those that `gateway.serve` serves with, by name
         anchors = [_public_key(path) for path in settings.directory.anchors]
         try:
             self.trust = Trust(self.store, settings.directory.folder, anchors, now, settings.directory.grace)
@@ -273,13 +275,18 @@ class Node:
         )
 
     def alarms(self) -> tuple[str, ...]:
-        """What is wrong at this moment with directory, suspension list and keys, in words for an operator."""
+        """What is wrong now with directory, suspensions, keys and TLS, in words for an operator."""
         of_keys = (
             f"{identity.organization.rpartition('/')[2]}: {alarm}"
             for identity in self.identities.values()
             for alarm in identity.ring.alarms(self.now())
         )
-        return (*self.trust.alarms, *of_keys)
+        of_tls = (
+            f"{organization.rpartition('/')[2]}: {alarm}"
+            for organization, certificate in self.certificates.items()
+            for alarm in certificate.alarms(self.now())
+        )
+        return (*self.trust.alarms, *of_keys, *of_tls)
 
     def stamp(self) -> str:
         """This moment as it is written in resources."""

@@ -104,12 +104,15 @@ def _server(node: Node, identity: Identity, client: PeerClient) -> Server:
     tls = next(told.tls for told in node.settings.identities if told.organization == identity.organization)
     if tls is None and not trusted and identity.address.startswith("https:"):
         log.warning("%s is HTTPS, but neither tls nor proxies says who does that", identity.address)
+    certificate = _certificate(node, *tls) if tls else None
+    if certificate is not None:
+        node.certificates[identity.organization] = certificate
     return Server(
         create_app(node, identity, KeysOfCallers(node, client)),
         patience=Patience(limits.headers_seconds, limits.body_seconds, limits.answer_seconds),
         headers=headers_of(identity.address),
         trusted=trusted,
-        certificate=_certificate(node, *tls) if tls else None,
+        certificate=certificate,
     )
 
 

@@ -259,6 +259,11 @@ def _check(document: Document, settings: Settings) -> None:
         issues.append(
             document.issue(("consent_service",), "a victim service provider's node cannot have this service")
         )
+    issues += [
+        document.issue(("identities", number, "tls"), "serves https, and the address says http")
+        for number, identity in enumerate(settings.identities)
+        if identity.tls and identity.address.startswith("http:")
+    ]
     if CONSENTS in settings.systems:
         issues.append(
             document.issue(("systems", CONSENTS), "is where consents are handed in; choose another name")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import random
 from functools import partial
 from typing import Final
 
@@ -17,7 +18,7 @@ from gateway.directory import DirectoryError
 from gateway.directory_form import MAX_SHARD_BYTES
 from gateway.keys import KeysError, generate
 from gateway.mirror import Mirror
-from gateway.node import Node
+from gateway.node import Identity, Node
 from gateway.operational import KeyRing
 from gateway.sending import Clients
 from gateway.settings import Settings
@@ -27,6 +28,7 @@ log = logging.getLogger("waymeet.upkeep")
 
 EACH_SECONDS: Final = 1.0
 ROTATE_SECONDS: Final = 60.0
+APART_SECONDS: Final = 3600.0
 
 
 async def first_copy(settings: Settings) -> None:
@@ -61,7 +63,8 @@ class Upkeep:
         async with asyncio.TaskGroup() as parts:
             parts.create_task(self._each_second())
             if self._node.settings.rotate_keys:
-                parts.create_task(self._rotate())
+                for identity in self._node.identities.values():
+                    parts.create_task(self._rotate(identity))
             if self._mirror is not None:
                 parts.create_task(self._fetch(self._mirror))
 
@@ -74,14 +77,16 @@ class Upkeep:
                 log.error("upkeep failed: %s", type(fault).__name__)
             await asyncio.sleep(EACH_SECONDS)
 
-    async def _rotate(self) -> None:
+    async def _rotate(self, identity: Identity) -> None:
+        if len(self._node.identities) > 1:
+            # Two names whose keys change in the same minute, every day, belong together.
+            await asyncio.sleep(random.uniform(0, APART_SECONDS))  # noqa: S311 - not a secret
         while True:
-            for identity in self._node.identities.values():
-                try:
-                    for step in await asyncio.to_thread(identity.ring.rotate_if_due, self._node.now()):
-                        log.info("a key of %s was %s", identity.organization.rpartition("/")[2], step.what)
-                except (KeysError, OSError) as fault:
-                    log.error("keys are not changed: %s", fault)
+            try:
+                for step in await asyncio.to_thread(identity.ring.rotate_if_due, self._node.now()):
+                    log.info("a key of %s was %s", identity.organization.rpartition("/")[2], step.what)
+            except (KeysError, OSError) as fault:
+                log.error("keys are not changed: %s", fault)
             await asyncio.sleep(ROTATE_SECONDS)
 
     async def _fetch(self, mirror: Mirror) -> None:

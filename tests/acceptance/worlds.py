@@ -199,6 +199,7 @@ def _alike(text: str, recorder: Recorder, began: datetime, ended: datetime) -> s
     text = _INSTANT.sub(instant, text)
     text = _PORT.sub(lambda found: f"127.0.0.1:<{recorder.names[int(found[1])]}>", text)
     text = re.sub(r'W/"[0-9a-f]{20}"', 'W/"<tag>"', text)
+    text = re.sub(r"(?i)(\r\nwaymeet-directory: \d+:)[0-9a-f]{64}", r"\1<directory>", text)
     return re.sub(r"(?i)(\r\ndate: )[^\r]+", r"\1<date>", text)
 
 

@@ -69,10 +69,8 @@ def inside(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         (("agreement", "new", "--from", "list.json"), "list.json:1:1:"),
         (("agreement", "new", "--from", "object.json", "--source", "object.json"), "object.json:1:1:"),
         (("agreement", "explain", "utf-16.json"), "utf-16.json: the file is not UTF-8 text"),
-        (
-            ("directory", "sign", "object.json", "--key", "k", "--issuer", "https://x", "--sequence", "1"),
-            "object.json:1:1:",
-        ),
+        (("directory", "sign"), "directory.yaml: the file cannot be read"),
+        (("directory", "entry", "object.json", "--key", "k"), "k: cannot be read"),
     ],
 )
 def test_it_says_what_is_wrong(arguments: tuple[str, ...], says: str) -> None:

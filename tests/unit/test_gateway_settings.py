@@ -67,6 +67,11 @@ def test_a_shelter_sends_under_its_alias_and_is_at_home_under_its_name(files: di
             "    key: keys/elm-city-hospital.pem\n    alias: true",
             "alias",
         ),
+        (
+            "    key: keys/elm-city-hospital.pem",
+            "    key: keys/elm-city-hospital.pem\n    tls: {certificate: c.pem, key: k.pem}",
+            "the address says http",
+        ),
     ],
 )
 def test_what_is_wrong_is_told_with_file_line_and_key(
@@ -77,7 +82,7 @@ def test_what_is_wrong_is_told_with_file_line_and_key(
         settings.read(copy)
     said = str(refused.value)
     assert "changed.yaml" in said and names in said
-    if new and "alias" not in new:
+    if new and "alias" not in new and "tls" not in new:
         assert f"changed.yaml:{line}:" in said, said
 
 

@@ -716,6 +716,26 @@ def test_a_signed_set_is_not_used_beyond_its_own_end(clock: Clock) -> None:
     run(story)
 
 
+def test_an_older_signed_set_than_was_there_before_is_not_taken(clock: Clock) -> None:
+    """Whoever answers in the partner's place shows a set that still holds a key which was taken back."""
+
+    async def story() -> None:
+        replayed = _signed(clock, FIRST, SECOND)
+        clock.forward(timedelta(hours=1))
+        pantry = _published(clock, _signed(clock, SECOND))
+        assert await pantry.kids(SECOND.thumbprint()) == [SECOND.thumbprint()]
+        pantry.publisher.body = replayed
+        clock.forward(timedelta(hours=1))
+        for key in (FIRST, SECOND):
+            with pytest.raises(KeysUnavailable):
+                await pantry.kids(key.thumbprint())
+        pantry.publisher.body = _signed(clock, SECOND)
+        clock.forward(timedelta(minutes=1))
+        assert await pantry.kids(SECOND.thumbprint()) == [SECOND.thumbprint()]
+
+    run(story)
+
+
 def test_what_a_withdrawn_directory_key_has_signed_is_worth_nothing_at_once(clock: Clock) -> None:
     async def story() -> None:
         pantry = _published(clock, _signed(clock, FIRST))

@@ -334,6 +334,18 @@ def test_when_the_suspender_changes_its_old_list_still_holds_but_opens_nothing(
     assert trust.opens_dossiers()
 
 
+def test_a_stolen_suspenders_number_is_not_in_the_way_of_the_next_one(trust: Trust, body: Body) -> None:
+    body.suspend(PANTRY, sequence=2**53 - 1)
+    trust.refresh()
+    new = keys.generate()
+    body.publish(suspender=keys.public_jwk(new))
+    body.suspend(sequence=3, key=new)
+    trust.refresh()
+    assert trust.opens_dossiers()
+    assert trust.suspensions is not None
+    assert not trust.suspensions.holds(PANTRY)
+
+
 def test_a_directory_that_names_no_suspender_needs_no_list(trust: Trust, body: Body) -> None:
     body.publish(suspender=None)
     assert trust.refresh()
