@@ -35,6 +35,7 @@ class Callers:
             PARTNER_SCOPES,
             attempts=Allowance(limits.requests_per_second),
             allowance=Allowance(limits.requests_per_second),
+            tag_key=node.store.vault.digest("access token", identity.organization).encode(),
         )
 
     def any(self, request: Request) -> Caller:
