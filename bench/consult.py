@@ -25,9 +25,9 @@ from typing import Any
 
 import msgspec
 
-from gateway import keys
 from gateway.demo.agencies import ALIAS, HOSPITAL, PANTRY, SHELTER, found, free_ports
 from gateway.demo.processes import NodeProcess
+from gateway.signing import keys
 
 ROOT = Path(__file__).resolve().parents[1]
 CASES = 600

@@ -25,12 +25,12 @@ from typing import Any
 from cryptography.hazmat.primitives.asymmetric import ec
 from joserfc.jwk import ECKey
 
-from gateway import keys
-from gateway.directory import Directory
-from gateway.directory_form import EcKey
-from gateway.directory_jws import signed, verified
-from gateway.directory_rules import thumbprint
-from gateway.directory_signing import publish
+from gateway.signing import keys
+from gateway.trust.directory import Directory
+from gateway.trust.directory_form import EcKey
+from gateway.trust.directory_jws import signed, verified
+from gateway.trust.directory_rules import thumbprint
+from gateway.trust.directory_signing import publish
 
 ISSUER = "https://directory.example.org"
 ROUNDS = 3

@@ -34,12 +34,13 @@ from fastapi import FastAPI, Request, Response
 from joserfc import jws
 from joserfc.jwk import ECKey
 
-from gateway import clock, keys
-from gateway.assertion import ASSERTION_TYPE, read_form
-from gateway.authenticate import NO_STORE, Registration, TokenServer
-from gateway.key_sources import KeySource, KeySources
-from gateway.operational import KeyRing
-from gateway.revoked import Revoked
+from gateway import clock
+from gateway.oauth.assertion import ASSERTION_TYPE, read_form
+from gateway.oauth.authenticate import NO_STORE, Registration, TokenServer
+from gateway.oauth.key_sources import KeySource, KeySources
+from gateway.oauth.revoked import Revoked
+from gateway.signing import keys
+from gateway.signing.operational import KeyRing
 from gateway.store import received
 from gateway.store.work import Store
 

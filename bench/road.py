@@ -17,7 +17,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from gateway import cli_consent, permission, settings
+from gateway import permission, settings
+from gateway.cli import consent as cli_consent
 from gateway.demo.agencies import ALIAS, HOSPITAL, PANTRY, SHELTER, found, organization
 from gateway.demo.stories import RECORDS
 from gateway.exchange import Exchange

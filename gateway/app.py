@@ -15,17 +15,9 @@ from fastapi import FastAPI, Request, Response
 from starlette.background import BackgroundTask
 from starlette.concurrency import run_in_threadpool
 
-from gateway import (
-    fhir_json,
-    health,
-    notification,
-    notify,
-    task_search,
-)
+from gateway import fhir_json, health, notification, notify, task_search
 from gateway.callers import Callers
 from gateway.capability import capability_statement
-from gateway.client_authentication import Keys
-from gateway.directory import Entry, organization_resource
 from gateway.errors import not_found, refuse
 from gateway.exchange import Answer, Exchange
 from gateway.http import (
@@ -38,10 +30,12 @@ from gateway.http import (
 )
 from gateway.keys_of_callers import KeysOfCallers
 from gateway.node import SIGNED_JWKS, Identity, Node
+from gateway.oauth.client_authentication import Keys
 from gateway.oauth_face import OAuthFace
 from gateway.own_face import OwnFace
 from gateway.recording import Ask
 from gateway.store import subscriptions
+from gateway.trust.directory import Entry, organization_resource
 
 READABLE = ("ServiceRequest", "Patient", "Observation", "DocumentReference")
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from fastapi import Request
 
-from gateway import scopes
-from gateway.allowance import Allowance
-from gateway.authenticate import Caller, TokenServer
-from gateway.client_authentication import Keys
 from gateway.errors import not_found
 from gateway.http import authorization, insufficient_scope, request_id, require_json, source
 from gateway.node import PARTNER_SCOPES, Identity, Node
+from gateway.oauth import scopes
+from gateway.oauth.allowance import Allowance
+from gateway.oauth.authenticate import Caller, TokenServer
+from gateway.oauth.client_authentication import Keys
 from gateway.recording import Ask
 from gateway.sending import DIRECTORY_HEADER
 from gateway.store import received

@@ -16,10 +16,11 @@ from starlette.requests import ClientDisconnect
 from starlette.routing import Match
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from gateway import fhir_json, proxies
+from gateway import fhir_json
+from gateway.entrance import proxies
+from gateway.entrance.safe_headers import NO_STORE, OwnHosts, headers_of
 from gateway.errors import Refused, not_found, refuse
-from gateway.safe_headers import NO_STORE, OwnHosts, headers_of
-from gateway.sending import FHIR_JSON
+from gateway.fhir_json import FHIR_JSON
 from profiles.outcome import Issue
 
 log = logging.getLogger("waymeet.http")
@@ -35,7 +36,7 @@ class Guard:
     anything of it is read: a body longer than `limit` bytes (413; without `Content-Length` as soon as the
     limit is passed), a compressed one (415), a request that a stated proxy got over plain HTTP though
     `address` is https (403), and a name in `Host` that is not this identity's (421). Every answer gets the
-    headers of `gateway.safe_headers`.
+    headers of `gateway.entrance.safe_headers`.
     """
 
     def __init__(self, app: ASGIApp, limit: int, address: str = "", trusted: proxies.Networks = ()) -> None:

@@ -14,9 +14,10 @@ from joserfc.jwk import ECKey
 
 from consent.agreement_draft import draft
 from consent.agreement_signing import sign as sign_agreement
-from gateway import keys, registered
-from gateway.directory_signing import publish
+from gateway.oauth import registered
+from gateway.signing import keys
 from gateway.store.vault import make_node_key
+from gateway.trust.directory_signing import publish
 
 CLIENT = "own-system"
 DIRECTORY_DAYS = 7

@@ -6,14 +6,14 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from gateway.client import Answer, PeerClient
-from gateway.key_sources import KeySource, KeySources
+from gateway.calling.client import Answer, PeerClient
+from gateway.calling.transport import PeerUnavailable
 from gateway.node import Node
-from gateway.transport import PeerUnavailable
+from gateway.oauth.key_sources import KeySource, KeySources
 
 
 class KeysOfCallers:
-    """Finds a caller's public keys, as `gateway.client_authentication.Keys` asks for.
+    """Finds a caller's public keys, as `gateway.oauth.client_authentication.Keys` asks for.
 
     A partner's address stands in the directory, so it must be a public one unless the configuration says
     otherwise; the operator has written down an own system's himself. client: for both; None: only keys that

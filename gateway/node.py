@@ -23,21 +23,23 @@ import consent
 import mappings
 from consent import Policy
 from consent.agreement_book import AgreementBook, Listing, listing
-from gateway import clock, connection_files, key_files, keys, settings
-from gateway.authenticate import Registration
-from gateway.certificate import Certificate
-from gateway.client import PeerClient
+from gateway import clock, settings
+from gateway.calling import connection_files
+from gateway.calling.client import PeerClient
+from gateway.calling.connection import Connection
 from gateway.compiled import Compiled
-from gateway.connection import Connection
-from gateway.directory import Directory, DirectoryError, Entry
-from gateway.key_sources import KeySource
-from gateway.names import Names
-from gateway.operational import KeyRing
-from gateway.registered import Registered
-from gateway.revoked import Revoked
+from gateway.entrance.certificate import Certificate
+from gateway.oauth.authenticate import Registration
+from gateway.oauth.key_sources import KeySource
+from gateway.oauth.registered import Registered
+from gateway.oauth.revoked import Revoked
 from gateway.settings import IdentitySettings, Settings, mapping_path
+from gateway.signing import key_files, keys
+from gateway.signing.operational import KeyRing
 from gateway.store.work import Store
-from gateway.trust import Trust
+from gateway.trust.directory import Directory, DirectoryError, Entry
+from gateway.trust.names import Names
+from gateway.trust.trusted import Trust
 from mappings import LocalMapping
 from profiles import package_store
 from profiles.document import DocumentError

@@ -8,11 +8,11 @@ from typing import Any, Protocol
 
 from fastapi import Request, Response
 
-from gateway.assertion import TokenError, read_form
-from gateway.authenticate import NO_STORE, TokenServer
 from gateway.errors import not_found
 from gateway.http import authorization, json_response, source
 from gateway.node import Identity, Node
+from gateway.oauth.assertion import TokenError, read_form
+from gateway.oauth.authenticate import NO_STORE, TokenServer
 
 log = logging.getLogger("waymeet.oauth")
 

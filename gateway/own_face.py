@@ -10,12 +10,13 @@ from typing import Any
 from fastapi import Request, Response
 from starlette.concurrency import run_in_threadpool
 
-from gateway import cds_hooks, consent_intake, fhir_json, permission, scopes, validate_operation
+from gateway import cds_hooks, consent_intake, fhir_json, permission, validate_operation
 from gateway.callers import Callers
 from gateway.errors import Refused, not_found
 from gateway.exchange import Exchange
 from gateway.http import fhir_response, idempotency_key, insufficient_scope, json_response, require_json
 from gateway.node import Identity, Node
+from gateway.oauth import scopes
 from gateway.offering import Receipt
 
 

@@ -9,12 +9,12 @@ from typing import Any
 import msgspec
 
 import mappings
-from gateway import key_files, keys
-from gateway.client import Answer, PeerClient
-from gateway.directory import Entry
-from gateway.operational import KeyRing
-from gateway.registered import LocalClient, Registered
+from gateway.calling.client import Answer, PeerClient
+from gateway.oauth.registered import LocalClient, Registered
 from gateway.settings import Settings, mapping_path
+from gateway.signing import key_files, keys
+from gateway.signing.operational import KeyRing
+from gateway.trust.directory import Entry
 
 _CONTENT_TYPES = {
     ".csv": "text/csv",

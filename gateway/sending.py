@@ -12,16 +12,15 @@ from typing import Any, Final
 from uuid import uuid4
 
 from gateway import fhir_json
-from gateway.client import Answer, PeerClient
-from gateway.directory import Entry
+from gateway.calling.client import Answer, PeerClient
+from gateway.calling.transport import PeerFault, PeerForbidden, PeerRefused, PeerUnavailable
 from gateway.node import Node
 from gateway.outbox import GiveUp, Later, Outcome
-from gateway.transport import PeerFault, PeerForbidden, PeerRefused, PeerUnavailable
+from gateway.trust.directory import Entry
 from profiles import strict_json, validate
 from profiles.outcome import errors
 from profiles.registry import Definitions
 
-FHIR_JSON = "application/fhir+json"
 PURPOSE: Final = "COC"  # coordination of care: what a node reads and writes a referral for (v3-ActReason)
 DIRECTORY_HEADER = "Waymeet-Directory"
 _WORTH_ANOTHER_TRY = frozenset({401, 403, 408, 412, 425, 429})
@@ -81,9 +80,9 @@ class Partner:
 
         headers: by name with `_` for `-` (`If_Match`). Every attempt has a request id of its own.
         """
-        sent = {"Accept": FHIR_JSON, "X-Request-Id": str(uuid4())}
+        sent = {"Accept": fhir_json.FHIR_JSON, "X-Request-Id": str(uuid4())}
         if resource is not None:
-            sent["Content-Type"] = FHIR_JSON
+            sent["Content-Type"] = fhir_json.FHIR_JSON
         if self.directory:
             sent[DIRECTORY_HEADER] = self.directory
         sent |= {name.replace("_", "-"): value for name, value in headers.items()}

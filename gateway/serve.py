@@ -11,16 +11,16 @@ from pathlib import Path
 import uvloop
 
 from gateway.app import create_app
-from gateway.certificate import Certificate
-from gateway.client import PeerClient
-from gateway.directory import DirectoryError
-from gateway.http_limits import Patience
-from gateway.key_files import stated_passphrase
+from gateway.calling.client import PeerClient
+from gateway.entrance.certificate import Certificate
+from gateway.entrance.http_limits import Patience
+from gateway.entrance.listening import Server, bind
+from gateway.entrance.safe_headers import headers_of
 from gateway.keys_of_callers import KeysOfCallers
-from gateway.listening import Server, bind
 from gateway.node import Identity, Node
-from gateway.safe_headers import headers_of
 from gateway.settings import Settings
+from gateway.signing.key_files import stated_passphrase
+from gateway.trust.directory import DirectoryError
 from gateway.upkeep import first_copy
 from gateway.worker import Worker
 from profiles.elements import ProfileError

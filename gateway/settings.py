@@ -47,7 +47,7 @@ class IdentitySettings:
 class SystemSettings:
     """One of the agency's own systems: how its records read, and where answers go.
 
-    auth: how to get a token for the webhook (`gateway.connection_files`).
+    auth: how to get a token for the webhook (`gateway.calling.connection_files`).
     """
 
     name: str

@@ -1,7 +1,7 @@
 """What a node does to stay trustworthy while it runs: fetch the directory, change keys, tell what is wrong.
 
-docs/explanation/trust-between-nodes.md says why; the rules themselves are in `gateway.trust` and
-`gateway.operational`.
+docs/explanation/trust-between-nodes.md says why; the rules themselves are in `gateway.trust.trusted` and
+`gateway.signing.operational`.
 """
 
 from __future__ import annotations
@@ -13,16 +13,16 @@ from functools import partial
 from typing import Final
 
 from gateway import audit
-from gateway.client import PeerClient
-from gateway.directory import DirectoryError
-from gateway.directory_form import MAX_SHARD_BYTES
-from gateway.keys import KeysError, generate
-from gateway.mirror import Mirror
+from gateway.calling.client import PeerClient
+from gateway.calling.transport import PeerError
 from gateway.node import Identity, Node
-from gateway.operational import KeyRing
 from gateway.sending import Clients
 from gateway.settings import Settings
-from gateway.transport import PeerError
+from gateway.signing.keys import KeysError, generate
+from gateway.signing.operational import KeyRing
+from gateway.trust.directory import DirectoryError
+from gateway.trust.directory_form import MAX_SHARD_BYTES
+from gateway.trust.mirror import Mirror
 
 log = logging.getLogger("waymeet.upkeep")
 

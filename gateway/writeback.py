@@ -12,12 +12,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from gateway.client import PeerClient
+from gateway.calling.client import PeerClient
+from gateway.calling.transport import PeerError, PeerRefused, PeerUnavailable
 from gateway.node import Node
 from gateway.outbox import GiveUp, Later
 from gateway.sending import Stopped, succeeded
 from gateway.store import contents, referrals, tasks
-from gateway.transport import PeerError, PeerRefused, PeerUnavailable
 from mappings import RecordError
 
 

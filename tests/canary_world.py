@@ -21,8 +21,10 @@ from two_worlds import PANTRY, STRANGER, Visitor, World, organization
 
 from consent.question import RequestError
 from consent.request import answer
-from gateway import cli_explain, disclosed, show
-from gateway.cli_explain import Audience
+from gateway import disclosed
+from gateway.cli import explain as cli_explain
+from gateway.cli import show
+from gateway.cli.explain import Audience
 from gateway.clock import stamp
 from gateway.errors import Refused
 from gateway.offering import Receipt

@@ -13,10 +13,10 @@ import httpx2
 from joserfc import jws
 from joserfc.jwk import ECKey
 
-from gateway import keys
-from gateway.assertion import ASSERTION_TYPE
 from gateway.demo.agencies import ALIAS, HOSPITAL, PANTRY, SHELTER, organization
 from gateway.demo.network import Network
+from gateway.oauth.assertion import ASSERTION_TYPE
+from gateway.signing import keys
 
 HOMES = {HOSPITAL: HOSPITAL, PANTRY: PANTRY, SHELTER: SHELTER, ALIAS: SHELTER}
 OWN_SYSTEM = "own-system"

@@ -21,11 +21,11 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from fastapi import FastAPI, Request, Response
 
-from gateway.certificate import Certificate
+from gateway.entrance.certificate import Certificate
+from gateway.entrance.http_limits import Patience
+from gateway.entrance.listening import Server, bind
+from gateway.entrance.safe_headers import headers_of
 from gateway.http import Guard, answer_errors, json_response, source
-from gateway.http_limits import Patience
-from gateway.listening import Server, bind
-from gateway.safe_headers import headers_of
 
 BODY_LIMIT = 100_000
 BIG = 8 * 1024 * 1024

@@ -23,10 +23,9 @@ from joserfc import jws
 from joserfc.jwk import ECKey
 from world_alike import Alike
 
-from gateway import clock, keys, permission, settings
+from gateway import clock, permission, settings
 from gateway.app import create_app
-from gateway.assertion import ASSERTION_TYPE
-from gateway.client import PeerClient
+from gateway.calling.client import PeerClient
 from gateway.errors import Refused
 from gateway.exchange import Exchange
 from gateway.initialise import (
@@ -39,9 +38,11 @@ from gateway.initialise import (
     write_node,
 )
 from gateway.node import PARTNER_SCOPES, Identity, Node
+from gateway.oauth.assertion import ASSERTION_TYPE
 from gateway.offering import Receipt
 from gateway.recording import Ask
 from gateway.release_answers import build
+from gateway.signing import keys
 from gateway.store import tasks
 from gateway.store.work import Store
 from gateway.worker import Worker
@@ -203,7 +204,7 @@ class World:
         self.app = create_app(self.node, identity)
         self.exchange = Exchange(self.node)
         self.operator = Ask("operator", self.node.home, str(uuid4()))
-        with patch("gateway.client.routes", lambda *_: _Partners(self)):
+        with patch("gateway.calling.client.routes", lambda *_: _Partners(self)):
             clients = {
                 one.organization: PeerClient(one.organization, one.ring)
                 for one in self.node.identities.values()

@@ -12,7 +12,8 @@ from types import TracebackType
 from typing import Any, Self
 from uuid import uuid4
 
-from gateway import client, own_system, permission, settings, status
+from gateway import own_system, permission, settings, status
+from gateway.calling import client
 from gateway.demo.agencies import (
     ALIAS,
     HOSPITAL,

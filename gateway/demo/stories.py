@@ -14,11 +14,11 @@ from typing import Any
 import msgspec
 from rich.console import Console
 
+from gateway.calling.transport import PeerError
 from gateway.demo import telling
 from gateway.demo.agencies import ALIAS, HOSPITAL, NAMES, PANTRY, SHELTER
 from gateway.demo.network import Network, Refusal
 from gateway.demo.telling import Told
-from gateway.transport import PeerError
 
 RECORDS = Path(__file__).parent / "records"
 

@@ -20,7 +20,7 @@ from sample_records import (
 )
 from typer.testing import CliRunner
 
-from gateway import cli
+from gateway.cli import main as cli
 from gateway.demo.agencies import ALIAS, HOSPITAL, PANTRY
 from gateway.demo.network import Network
 

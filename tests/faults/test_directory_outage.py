@@ -26,12 +26,13 @@ from joserfc.jwk import ECKey
 from partner_calls import door, partner
 from sample_records import hospital_consent, hospital_message, hospital_patient
 
-from gateway import keys, suspensions
 from gateway.demo.agencies import ALIAS, HOSPITAL, ISSUER, PANTRY, organization
 from gateway.demo.network import Network, Refusal
-from gateway.directory import Directory
-from gateway.directory_files import SUSPENSIONS, replace
-from gateway.directory_signing import publish
+from gateway.signing import keys
+from gateway.trust import suspensions
+from gateway.trust.directory import Directory
+from gateway.trust.directory_files import SUSPENSIONS, replace
+from gateway.trust.directory_signing import publish
 
 pytestmark = pytest.mark.slow
 

@@ -12,9 +12,9 @@ import pytest
 from happenings import audit_is_whole, eventually, rows, running, settle
 from sample_records import hospital_consent, hospital_message, hospital_patient
 
+from gateway.calling.transport import PeerError
 from gateway.demo.agencies import HOSPITAL, PANTRY
 from gateway.demo.network import Network, Refusal
-from gateway.transport import PeerError
 
 pytestmark = pytest.mark.slow
 

@@ -29,14 +29,17 @@ from partner_calls import HOMES, door, partner
 from sample_records import hospital_consent, hospital_message, hospital_patient
 from typer.testing import CliRunner
 
-from gateway import cli_directory, cli_keys, clock, keys, settings
-from gateway.client import PeerClient
+from gateway import clock, settings
+from gateway.calling.client import PeerClient
+from gateway.cli import directory as cli_directory
+from gateway.cli import keys as cli_keys
 from gateway.demo.agencies import ALIAS, HOSPITAL, ISSUER, PANTRY, SHELTER, organization
 from gateway.demo.network import Network
-from gateway.directory import Directory
-from gateway.directory_signing import publish
 from gateway.node import Node
-from gateway.operational import KeyRing, Pace
+from gateway.signing import keys
+from gateway.signing.operational import KeyRing, Pace
+from gateway.trust.directory import Directory
+from gateway.trust.directory_signing import publish
 
 pytestmark = pytest.mark.slow
 

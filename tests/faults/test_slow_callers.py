@@ -15,7 +15,7 @@ from sample_records import hospital_consent, hospital_message, hospital_patient
 
 from gateway.demo.agencies import HOSPITAL
 from gateway.demo.network import Network
-from gateway.listening import MOST_OF_ONE
+from gateway.entrance.listening import MOST_OF_ONE
 
 pytestmark = pytest.mark.slow
 

@@ -16,13 +16,15 @@ from typing import Any
 
 from joserfc.jwk import ECKey
 
-from gateway import keys, registered, serve, settings
-from gateway.authenticate import Caller
+from gateway import serve, settings
 from gateway.callers import Callers
 from gateway.demo.agencies import ALIAS, HOSPITAL, NAMES, PANTRY, SHELTER, found, free_ports, organization
+from gateway.entrance.listening import bind
 from gateway.keys_of_callers import KeysOfCallers
-from gateway.listening import bind
 from gateway.node import Node
+from gateway.oauth import registered
+from gateway.oauth.authenticate import Caller
+from gateway.signing import keys
 
 __all__ = ["ALIAS", "PANTRY", "ServedNode", "organization", "serve_node"]
 

@@ -27,12 +27,12 @@ from joserfc.jwk import ECKey, RSAKey
 from keycloak_server import Keycloak, Realm, start
 from served_node import ServedNode, serve_node
 
-from gateway import keys
-from gateway.assertion import ASSERTION_TYPE
-from gateway.client import PeerClient, _Way
-from gateway.connection import Connection, assertion
-from gateway.operational import KeyRing
-from gateway.transport import PeerRefused
+from gateway.calling.client import PeerClient, _Way
+from gateway.calling.connection import Connection, assertion
+from gateway.calling.transport import PeerRefused
+from gateway.oauth.assertion import ASSERTION_TYPE
+from gateway.signing import keys
+from gateway.signing.operational import KeyRing
 
 pytestmark = pytest.mark.slow
 

@@ -22,10 +22,10 @@ from joserfc import jws
 from joserfc.jwk import ECKey
 from transport_world import Answer, Authority, exchange, head
 
-from gateway import keys
-from gateway.assertion import ASSERTION_TYPE
 from gateway.demo.agencies import free_ports
 from gateway.demo.processes import NodeProcess
+from gateway.oauth.assertion import ASSERTION_TYPE
+from gateway.signing import keys
 
 pytestmark = [
     pytest.mark.slow,
@@ -134,7 +134,7 @@ def node(tmp_path_factory: pytest.TempPathFactory, authority: Authority) -> Iter
     base = tmp_path_factory.mktemp("behind")
     folder = base / "node"
     [port] = free_ports(1)
-    made = [sys.executable, "-m", "gateway.cli", "init", str(folder), "--port", str(port)]
+    made = [sys.executable, "-m", "gateway.cli.main", "init", str(folder), "--port", str(port)]
     subprocess.run(made, check=True, capture_output=True)
     config = folder / "node.yaml"
     [told] = (line for line in blocks("yaml")[0].splitlines() if line.startswith("proxies:"))

@@ -23,12 +23,12 @@ from joserfc.jwk import ECKey, RSAKey
 from joserfc.util import urlsafe_b64decode
 from served_node import ALIAS, PANTRY, ServedNode, organization, serve_node
 
-from gateway import keys
-from gateway.client import PeerClient
-from gateway.connection import Connection
-from gateway.directory import Entry
-from gateway.operational import KeyRing
-from gateway.transport import PeerRefused
+from gateway.calling.client import PeerClient
+from gateway.calling.connection import Connection
+from gateway.calling.transport import PeerRefused
+from gateway.signing import keys
+from gateway.signing.operational import KeyRing
+from gateway.trust.directory import Entry
 
 pytestmark = pytest.mark.slow
 

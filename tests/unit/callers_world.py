@@ -34,14 +34,15 @@ from two_worlds import (
     organization,
 )
 
-from gateway import keys, registered
 from gateway.app import create_app
-from gateway.assertion import ASSERTION_TYPE
-from gateway.directory_signing import publish
 from gateway.initialise import CLIENT
 from gateway.node import PARTNER_SCOPES, Identity
 from gateway.notification import subscription_request
+from gateway.oauth import registered
+from gateway.oauth.assertion import ASSERTION_TYPE
 from gateway.offering import Receipt
+from gateway.signing import keys
+from gateway.trust.directory_signing import publish
 
 OWN_SCOPES = "system/ServiceRequest.c system/Task.u system/Consent.c"
 LATER = timedelta(seconds=301)

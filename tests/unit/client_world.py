@@ -15,15 +15,15 @@ from typing import Any
 
 import uvicorn
 
-from gateway import keys
-from gateway.assertion import TokenError, read_form
-from gateway.authenticate import NO_STORE, Registration, TokenServer
-from gateway.client import PeerClient
-from gateway.directory import Entry
+from gateway.calling.client import PeerClient
 from gateway.errors import Refused
-from gateway.key_sources import KeySource, KeySources
-from gateway.operational import KeyRing
-from gateway.revoked import Revoked
+from gateway.oauth.assertion import TokenError, read_form
+from gateway.oauth.authenticate import NO_STORE, Registration, TokenServer
+from gateway.oauth.key_sources import KeySource, KeySources
+from gateway.oauth.revoked import Revoked
+from gateway.signing import keys
+from gateway.signing.operational import KeyRing
+from gateway.trust.directory import Entry
 
 OURS = "https://directory.example.org/Organization/mill-street-clinic"
 THEIRS = "https://directory.example.org/Organization/harbor-food-pantry"

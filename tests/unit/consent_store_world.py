@@ -10,7 +10,8 @@ from typing import Any, TypeVar
 from hospital_world import Clock
 from sample_records import hospital_consent
 
-from gateway import audit, cli_consent, permission
+from gateway import audit, permission
+from gateway.cli import consent as cli_consent
 from gateway.demo.agencies import PANTRY, organization
 from gateway.exchange import Answer, Exchange
 from gateway.node import Node

@@ -12,10 +12,10 @@ from typing import Any
 from joserfc import jws
 from joserfc.jwk import ECKey
 
-from gateway import keys
-from gateway.directory import Directory
-from gateway.directory_form import MANIFEST_TYPE
-from gateway.directory_signing import publish
+from gateway.signing import keys
+from gateway.trust.directory import Directory
+from gateway.trust.directory_form import MANIFEST_TYPE
+from gateway.trust.directory_signing import publish
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
 ISSUER = "https://directory.example.org"

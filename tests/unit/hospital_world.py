@@ -6,7 +6,8 @@ import json
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from gateway import cli_consent, clock, permission, settings
+from gateway import clock, permission, settings
+from gateway.cli import consent as cli_consent
 from gateway.demo.agencies import ALIAS, HOSPITAL, PANTRY, SHELTER, found
 from gateway.demo.stories import RECORDS
 from gateway.errors import Refused

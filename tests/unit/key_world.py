@@ -13,8 +13,8 @@ from typing import Any
 
 from joserfc.jwk import ECKey
 
-from gateway import keys
-from gateway.operational import PACE, KeyRing, Pace, accepted
+from gateway.signing import keys
+from gateway.signing.operational import PACE, KeyRing, Pace, accepted
 
 PANTRY = "https://directory.example.org/Organization/harbor-food-pantry"
 BEGAN = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)

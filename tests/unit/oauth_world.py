@@ -20,15 +20,15 @@ from joserfc import jws
 from joserfc.jwk import ECKey, Key, RSAKey
 from joserfc.util import urlsafe_b64decode, urlsafe_b64encode
 
-from gateway import keys
-from gateway.allowance import Allowance
-from gateway.assertion import ASSERTION_TYPE, TokenError
-from gateway.authenticate import Caller, Registration, TokenServer
-from gateway.client import Answer
-from gateway.key_sources import KeySource, KeySources
-from gateway.operational import KeyRing
-from gateway.revoked import Revoked
-from gateway.transport import PeerUnavailable
+from gateway.calling.client import Answer
+from gateway.calling.transport import PeerUnavailable
+from gateway.oauth.allowance import Allowance
+from gateway.oauth.assertion import ASSERTION_TYPE, TokenError
+from gateway.oauth.authenticate import Caller, Registration, TokenServer
+from gateway.oauth.key_sources import KeySource, KeySources
+from gateway.oauth.revoked import Revoked
+from gateway.signing import keys
+from gateway.signing.operational import KeyRing
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
 T = int(NOW.timestamp())

@@ -16,9 +16,8 @@ from sample_records import hospital_consent, hospital_message, hospital_patient
 from shelter_receives import ANSWERS, answer, let_the_shelter_receive, release_back
 
 from gateway import answering, fhir_json, outbox, permission, pull, settings
-from gateway.client import Answer
+from gateway.calling.client import Answer
 from gateway.demo.agencies import ALIAS, HOSPITAL, PANTRY, SHELTER, found, organization
-from gateway.directory import Entry
 from gateway.errors import Refused
 from gateway.exchange import Exchange
 from gateway.node import Node
@@ -28,6 +27,7 @@ from gateway.recording import Ask
 from gateway.release_answers import build
 from gateway.store import consents, inbound, kept, tasks
 from gateway.store.inbound import Inbound
+from gateway.trust.directory import Entry
 
 
 @dataclass

@@ -17,8 +17,8 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from joserfc.jwk import RSAKey
 from typer.testing import CliRunner, Result
 
-from gateway import keys
-from gateway.cli import app
+from gateway.cli.main import app
+from gateway.signing import keys
 
 URL = "https://directory.example.org/Organization/"
 HOW_TO = Path(__file__).parents[2] / "docs" / "how-to" / "make-an-agreement.md"

@@ -11,9 +11,10 @@ import pytest
 
 from consent import agreement, agreement_signing, agreement_status
 from consent.agreement_book import listing
-from gateway import clock, keys, settings
+from gateway import clock, settings
 from gateway.demo.agencies import ALIAS, HOSPITAL, PANTRY, SHELTER, Agency, found, organization
 from gateway.node import Node
+from gateway.signing import keys
 
 
 @pytest.fixture

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.allowance import Allowance, source_name
 from gateway.errors import Refused
+from gateway.oauth.allowance import Allowance, source_name
 
 
 class Seconds:

@@ -15,11 +15,11 @@ import pytest
 from oauth_world import CLAIMS, INTAKE, ISSUER, NODE_KEY, NOW, PANTRY, REGISTERED, Node, T, fresh, request
 from sqlalchemy import Engine, event
 
-from gateway.assertion import TokenError
-from gateway.authenticate import TokenServer
-from gateway.key_sources import KeySources
-from gateway.operational import KeyRing
-from gateway.revoked import Revoked
+from gateway.oauth.assertion import TokenError
+from gateway.oauth.authenticate import TokenServer
+from gateway.oauth.key_sources import KeySources
+from gateway.oauth.revoked import Revoked
+from gateway.signing.operational import KeyRing
 from gateway.store import received, schema
 from gateway.store.work import Store
 

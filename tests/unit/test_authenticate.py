@@ -34,10 +34,10 @@ from oauth_world import (
     without,
 )
 
-from gateway import keys
-from gateway.assertion import CLOCK_SKEW_SECONDS, TokenError, read_form
-from gateway.assertion_keys import Unproven, usable_key
-from gateway.key_sources import KeySource
+from gateway.oauth.assertion import CLOCK_SKEW_SECONDS, TokenError, read_form
+from gateway.oauth.assertion_keys import Unproven, usable_key
+from gateway.oauth.key_sources import KeySource
+from gateway.signing import keys
 
 GOOD_ASSERTION = signed(HEADER, CLAIMS)
 HMAC_ASSERTION = hmac_signed(CLAIMS)

@@ -9,10 +9,11 @@ from typing import Any
 import pytest
 from oauth_world import INTAKE, NOW, PANTRY, SECRET, Node, T, basic, fresh, proof, refused, request
 
-from gateway import assertion, keys
-from gateway.allowance import Allowance
-from gateway.assertion import TokenError
 from gateway.errors import Refused
+from gateway.oauth import assertion
+from gateway.oauth.allowance import Allowance
+from gateway.oauth.assertion import TokenError
+from gateway.signing import keys
 
 HERE, ELSEWHERE = "192.0.2.7", "192.0.2.8"
 

@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from oauth_world import CLAIMS, HEADER, INTAKE, NOW, PANTRY, SECRET, Node, basic, fresh, request, signed
 
-from gateway import scopes
-from gateway.assertion import ASSERTION_TYPE, TokenError, read_form
 from gateway.errors import Refused
+from gateway.oauth import scopes
+from gateway.oauth.assertion import ASSERTION_TYPE, TokenError, read_form
 
 ERRORS = {
     "invalid_request",

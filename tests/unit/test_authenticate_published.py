@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 from oauth_world import ISSUER, NODE_KEY, Node
 
-from gateway.authenticate import TokenServer
-from gateway.operational import KeyRing
-from gateway.revoked import Revoked
+from gateway.oauth.authenticate import TokenServer
+from gateway.oauth.revoked import Revoked
+from gateway.signing.operational import KeyRing
 
 
 @pytest.fixture

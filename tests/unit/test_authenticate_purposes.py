@@ -9,7 +9,7 @@ import pytest
 from joserfc import jws
 from oauth_world import CLAIMS, INTAKE, NODE_KEY, PANTRY, SECRET, Node, fresh, refused, request
 
-from gateway.key_sources import KeySource
+from gateway.oauth.key_sources import KeySource
 
 BUSINESS: dict[str, Any] = {"version": "1", "organization_id": PANTRY, "purpose_of_use": ["TREAT"]}
 

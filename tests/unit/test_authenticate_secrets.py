@@ -22,8 +22,8 @@ from oauth_world import (
     request,
 )
 
-from gateway import client_authentication
-from gateway.key_sources import KeySource
+from gateway.oauth import client_authentication
+from gateway.oauth.key_sources import KeySource
 
 
 @pytest.fixture

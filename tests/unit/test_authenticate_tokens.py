@@ -32,11 +32,12 @@ from oauth_world import (
     twin,
 )
 
-from gateway import access_tokens, keys
-from gateway.access_tokens import AccessTokens, Known
 from gateway.errors import Refused
-from gateway.operational import KeyRing, Signing
-from gateway.revoked import Revoked
+from gateway.oauth import access_tokens
+from gateway.oauth.access_tokens import AccessTokens, Known
+from gateway.oauth.revoked import Revoked
+from gateway.signing import keys
+from gateway.signing.operational import KeyRing, Signing
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from callers_world import PLACES, Doorstep, Place
 
 from gateway.node import PARTNER_SCOPES
 from gateway.notification import subscription_request
-from gateway.scopes import grants, parse
+from gateway.oauth.scopes import grants, parse
 
 CASES = yaml.safe_load((Path(__file__).parents[1] / "cases" / "authorization.yaml").read_text("utf-8"))
 CALLERS: dict[str, str] = CASES["callers"]

@@ -12,15 +12,15 @@ import httpx2
 import pytest
 from hospital_world import make_hospital
 
-from gateway import keys
 from gateway.app import create_app
-from gateway.assertion import ASSERTION_TYPE, GRANT_TYPE
-from gateway.connection import Connection, assertion
+from gateway.calling.connection import Connection, assertion
 from gateway.initialise import CLIENT
 from gateway.node import Node
-from gateway.operational import KeyRing
-from gateway.registered import write
+from gateway.oauth.assertion import ASSERTION_TYPE, GRANT_TYPE
+from gateway.oauth.registered import write
 from gateway.settings import Limits
+from gateway.signing import keys
+from gateway.signing.operational import KeyRing
 
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 

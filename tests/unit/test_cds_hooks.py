@@ -28,10 +28,11 @@ from consult_world import (
 from partner_calls import OWN_SYSTEM, Door, Who
 from sqlalchemy import func, select
 
-from gateway import cds_hooks, keys, settings
+from gateway import cds_hooks, settings
 from gateway.app import create_app
 from gateway.demo.agencies import ALIAS, HOSPITAL, PANTRY, SHELTER, Agency, found, organization
 from gateway.node import Identity, Node
+from gateway.signing import keys
 from gateway.store.schema import metadata
 from profiles.canonical import ACT_CODE
 from profiles.document import DocumentError

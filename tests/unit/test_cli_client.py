@@ -18,9 +18,12 @@ from pytest import param
 from typer.core import TyperGroup
 from typer.testing import CliRunner, Result
 
-from gateway import cli_client, keys, registered, settings
-from gateway.cli_client import app
-from gateway.registered import Registered
+from gateway import settings
+from gateway.cli import client as cli_client
+from gateway.cli.client import app
+from gateway.oauth import registered
+from gateway.oauth.registered import Registered
+from gateway.signing import keys
 
 CONFIG = """
 name: Elm City Hospital

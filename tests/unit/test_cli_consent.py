@@ -14,7 +14,7 @@ from typer.testing import CliRunner, Result
 import consent
 from consent.items import shipped
 from gateway import settings
-from gateway.cli import app
+from gateway.cli.main import app
 from gateway.demo.agencies import ALIAS, HOSPITAL, PANTRY, SHELTER, Agency, found
 from gateway.release_answers import build, policy_of, regimes_of
 from profiles import canonical, errors, validate

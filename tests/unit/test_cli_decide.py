@@ -11,8 +11,8 @@ from consult_world import MRN, TYPES, bundle, confidentiality, consent, observat
 from typer.testing import CliRunner, Result
 
 from consent.request import answer
-from gateway import cli_decide
-from gateway.cli import app
+from gateway.cli import decide as cli_decide
+from gateway.cli.main import app
 from gateway.json_places import line_of
 
 

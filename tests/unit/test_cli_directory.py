@@ -13,9 +13,10 @@ from directory_world import CLINIC, ISSUER, NOW, PANTRY, entry
 from joserfc.jwk import RSAKey
 from typer.testing import CliRunner
 
-from gateway import clock, keys
-from gateway.cli_directory import app
-from gateway.directory_draft import Draft
+from gateway import clock
+from gateway.cli.directory import app
+from gateway.signing import keys
+from gateway.trust.directory_draft import Draft
 
 
 @pytest.fixture(autouse=True)

@@ -10,12 +10,14 @@ import msgspec
 import pytest
 from typer.testing import CliRunner
 
-from gateway import clock, keys, suspensions
-from gateway.cli import app
-from gateway.directory import Directory
-from gateway.directory_keys import public_key
-from gateway.directory_signing import publish
-from gateway.succession import hand_over
+from gateway import clock
+from gateway.cli.main import app
+from gateway.signing import keys
+from gateway.trust import suspensions
+from gateway.trust.directory import Directory
+from gateway.trust.directory_keys import public_key
+from gateway.trust.directory_signing import publish
+from gateway.trust.succession import hand_over
 
 PARTNER = "https://directory.example.org/Organization/example-food-pantry"
 

@@ -9,7 +9,7 @@ import pytest
 from hospital_world import make_hospital, offered
 from typer.testing import CliRunner
 
-from gateway.cli import app
+from gateway.cli.main import app
 from gateway.demo.stories import RECORDS
 from gateway.settings import Settings
 

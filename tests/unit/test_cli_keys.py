@@ -10,8 +10,12 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
-from gateway import cli_directory, cli_init, cli_keys, clock, keys
-from gateway.operational import KeyRing, accepted
+from gateway import clock
+from gateway.cli import directory as cli_directory
+from gateway.cli import init as cli_init
+from gateway.cli import keys as cli_keys
+from gateway.signing import keys
+from gateway.signing.operational import KeyRing, accepted
 
 ORGANIZATION = "https://directory.example.org/Organization/own-agency"
 

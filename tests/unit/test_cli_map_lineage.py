@@ -15,7 +15,8 @@ from map_cli import GOOD, run
 import consent
 from consent import Decision
 from consent.items import shipped as shipped_items
-from gateway import cli_consent, clock, settings
+from gateway import clock, settings
+from gateway.cli import consent as cli_consent
 from gateway.demo.agencies import ALIAS, HOSPITAL, PANTRY, SHELTER, found, organization
 from gateway.item_fields import destinations, item_fields, staying_fields
 from gateway.node import Node

@@ -228,7 +228,7 @@ def test_what_there_is_to_read_is_known_beforehand(tmp_path: Path) -> None:
 
 def test_whoever_has_read_enough_closes_the_pipe(tmp_path: Path) -> None:
     file = write(tmp_path / "records.csv", *[{}] * 400)
-    command = f"'{sys.executable}' -m gateway.cli map run shelter-csv '{file}' | head -n 1"
+    command = f"'{sys.executable}' -m gateway.cli.main map run shelter-csv '{file}' | head -n 1"
     done = subprocess.run(command, shell=True, capture_output=True, text=True, check=False)
     assert len(done.stdout.splitlines()) == 1 and "Traceback" not in done.stderr
 

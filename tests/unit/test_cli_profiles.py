@@ -10,7 +10,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from gateway import settings
-from gateway.cli import app
+from gateway.cli.main import app
 from gateway.demo.agencies import HOSPITAL, SHELTER, found
 from gateway.node import Node
 from profiles import validate

@@ -13,7 +13,7 @@ import pytest
 from test_cli_profiles import PROFILE, package, profile
 from typer.testing import CliRunner, Result
 
-from gateway.cli import app
+from gateway.cli.main import app
 from profiles import canonical, json_files
 from profiles.json_files import texts
 

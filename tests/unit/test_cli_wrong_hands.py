@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from gateway.cli import app
+from gateway.cli.main import app
 
 ANSWERS = {
     "patient": {"system": "https://waymeet.example/fhir/sid/case-json-client", "value": "Qzxperson"},

@@ -20,13 +20,13 @@ from client_world import OUR_KEY, OURS, SCOPE, THEIRS, Peer, Reply, Server, alwa
 from joserfc import jws
 from joserfc.jwk import ECKey
 
-from gateway import keys
-from gateway.assertion import read_form
-from gateway.client import Answer, PeerClient
-from gateway.key_sources import KeySource
-from gateway.operational import KeyRing
-from gateway.tokens import Token, Tokens
-from gateway.transport import PeerFault, PeerForbidden, PeerRefused, PeerUnavailable
+from gateway.calling.client import Answer, PeerClient
+from gateway.calling.tokens import Token, Tokens
+from gateway.calling.transport import PeerFault, PeerForbidden, PeerRefused, PeerUnavailable
+from gateway.oauth.assertion import read_form
+from gateway.oauth.key_sources import KeySource
+from gateway.signing import keys
+from gateway.signing.operational import KeyRing
 
 
 @pytest.fixture(scope="module")
@@ -130,7 +130,7 @@ def test_a_token_is_renewed_before_it_expires(peer: Peer, monkeypatch: pytest.Mo
         for seconds, fetched in ((260, 1), (271, 2)):
             with monkeypatch.context() as clock:
                 later = SimpleNamespace(monotonic=lambda then=start + seconds: then)
-                clock.setattr("gateway.tokens.time", later)
+                clock.setattr("gateway.calling.tokens.time", later)
                 await client.request(peer.entry, "GET", "/fhir/Task/1", scope=SCOPE)
             assert len(peer.assertions) == fetched
 
@@ -245,7 +245,7 @@ class Rolling(KeyRing):
 
 
 def test_of_very_many_tokens_those_that_have_ended_are_let_go(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gateway.tokens._MOST_HELD", 3)
+    monkeypatch.setattr("gateway.calling.tokens._MOST_HELD", 3)
     asked: list[str] = []
 
     async def token(name: str, seconds: float) -> Token:

@@ -8,7 +8,12 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 
-CALLS_OUT = {"gateway/client.py", "gateway/tokens.py", "gateway/transport.py", "gateway/egress.py"}
+CALLS_OUT = {
+    "gateway/calling/client.py",
+    "gateway/calling/tokens.py",
+    "gateway/calling/transport.py",
+    "gateway/calling/egress.py",
+}
 # The demonstration starts nodes and waits for them; it is no part of a node.
 NO_NODE = "gateway/demo/"
 CLIENTS = {"httpx", "httpx2", "httpcore", "httpcore2", "authlib", "aiohttp", "requests", "urllib3", "anyio"}
@@ -17,21 +22,21 @@ CONNECTS = {"create_connection", "open_connection", "open_unix_connection", "url
 # Who gives an address to the client, and whose it is. A new line here says so of a new one.
 GIVES = {
     "fetch": {
-        "gateway/client.py",  # of tokens, by the directory or the configuration
-        "gateway/keys_of_callers.py",  # hands it to gateway.key_sources
-        "gateway/upkeep.py",  # hands it to gateway.mirror
+        "gateway/calling/client.py",  # of tokens, by the directory or the configuration
+        "gateway/keys_of_callers.py",  # hands it to gateway.oauth.key_sources
+        "gateway/upkeep.py",  # hands it to gateway.trust.mirror
     },
     "_fetch": {
-        "gateway/client.py",
-        "gateway/key_sources.py",  # registered by the operator, or by a partner in the directory
-        "gateway/mirror.py",  # the directory's, in the configuration
+        "gateway/calling/client.py",
+        "gateway/oauth/key_sources.py",  # registered by the operator, or by a partner in the directory
+        "gateway/trust/mirror.py",  # the directory's, in the configuration
         "gateway/upkeep.py",
     },
     "post_webhook": {"gateway/writeback.py"},  # the own system's, in the configuration
 }
 MAKES_CONNECTIONS = {
-    "gateway/client.py",  # to the addresses in the directory
-    "gateway/connection_files.py",  # to those in the configuration
+    "gateway/calling/client.py",  # to the addresses in the directory
+    "gateway/calling/connection_files.py",  # to those in the configuration
 }
 
 
@@ -61,7 +66,7 @@ def imported(module: ast.Module) -> set[str]:
 
 def test_nobody_else_opens_a_connection() -> None:
     found = {(name, call) for name, module in modules() for call in called(module) & CONNECTS}
-    assert found <= {("gateway/egress.py", "connect_tcp")}
+    assert found <= {("gateway/calling/egress.py", "connect_tcp")}
 
 
 def test_whoever_gives_an_address_to_the_client_is_named_here() -> None:

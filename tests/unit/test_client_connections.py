@@ -31,13 +31,13 @@ from client_world import (
 from joserfc import jws
 from joserfc.jwk import RSAKey
 
-from gateway.client import Answer, PeerClient
-from gateway.connection import PROFILES, Connection, Profile, Proof
-from gateway.connection_files import public_jwks
-from gateway.key_sources import KeySource
-from gateway.keys import KeysError
-from gateway.operational import KeyRing
-from gateway.transport import PeerFault, PeerForbidden, PeerRefused
+from gateway.calling.client import Answer, PeerClient
+from gateway.calling.connection import PROFILES, Connection, Profile, Proof
+from gateway.calling.connection_files import public_jwks
+from gateway.calling.transport import PeerFault, PeerForbidden, PeerRefused
+from gateway.oauth.key_sources import KeySource
+from gateway.signing.keys import KeysError
+from gateway.signing.operational import KeyRing
 
 SECRET = "k5+Zz/not:a=real%secret"
 RING = KeyRing.of(OUR_KEY)

@@ -32,16 +32,17 @@ from consent_world import POLICY
 from consult_world import call
 from joserfc import jws
 
-from gateway import cds_hooks, keys, notification, pull
-from gateway.assertion import ASSERTION_TYPE, GRANT_TYPE, TokenError
-from gateway.authenticate import Registration, TokenServer
-from gateway.client import Answer, PeerClient
-from gateway.connection import Connection, assertion
+from gateway import cds_hooks, notification, pull
+from gateway.calling.client import Answer, PeerClient
+from gateway.calling.connection import Connection, assertion
 from gateway.errors import Refused
-from gateway.key_sources import KeySource, KeySources, KeysUnavailable
-from gateway.operational import KeyRing
-from gateway.revoked import Revoked
+from gateway.oauth.assertion import ASSERTION_TYPE, GRANT_TYPE, TokenError
+from gateway.oauth.authenticate import Registration, TokenServer
+from gateway.oauth.key_sources import KeySource, KeySources, KeysUnavailable
+from gateway.oauth.revoked import Revoked
 from gateway.sending import Gone, Partner, Stopped
+from gateway.signing import keys
+from gateway.signing.operational import KeyRing
 from mappings.readers.source import Source
 from mappings.readers.xml_file import XmlReader
 from mappings.record import RecordError

@@ -18,10 +18,10 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from gateway import transport
-from gateway.client import Answer, PeerClient
-from gateway.operational import KeyRing
-from gateway.transport import PeerUnavailable
+from gateway.calling import transport
+from gateway.calling.client import Answer, PeerClient
+from gateway.calling.transport import PeerUnavailable
+from gateway.signing.operational import KeyRing
 
 pytestmark = pytest.mark.filterwarnings("ignore:ssl.TLSVersion.TLSv1_1 is deprecated")
 

@@ -11,11 +11,11 @@ import pytest
 from joserfc import jws
 from joserfc.jwk import ECKey, JWKRegistry, RSAKey
 
-from gateway import keys
-from gateway.connection import PROFILES, Connection, assertion, prove
-from gateway.connection_files import public_jwks, read, secret_file
-from gateway.keys import KeyFileError
-from gateway.operational import KeyRing
+from gateway.calling.connection import PROFILES, Connection, assertion, prove
+from gateway.calling.connection_files import public_jwks, read, secret_file
+from gateway.signing import keys
+from gateway.signing.keys import KeyFileError
+from gateway.signing.operational import KeyRing
 
 OURS = "https://directory.example.org/Organization/mill-street-clinic"
 RING = KeyRing.of(keys.generate())

@@ -33,10 +33,10 @@ from directory_world import (
 from joserfc.jwk import RSAKey
 from joserfc.util import urlsafe_b64encode
 
-from gateway import keys
-from gateway.directory import Directory, DirectoryError, Service, organization_resource
-from gateway.directory_form import MANIFEST_TYPE
-from gateway.succession import hand_over
+from gateway.signing import keys
+from gateway.trust.directory import Directory, DirectoryError, Service, organization_resource
+from gateway.trust.directory_form import MANIFEST_TYPE
+from gateway.trust.succession import hand_over
 
 
 def changed(change: Callable[[list[dict[str, Any]]], object]) -> list[dict[str, Any]]:

@@ -13,15 +13,16 @@ from directory_world import CLINIC, ISSUER, NOW, PANTRY, entry
 from joserfc import jws
 from joserfc.jwk import ECKey, RSAKey
 
-from gateway import directory_release, directory_statement, keys, suspensions
-from gateway.directory import Directory, DirectoryError
-from gateway.directory_draft import Draft
-from gateway.directory_entry import Entry
-from gateway.directory_keys import public_key
-from gateway.directory_signing import publish
-from gateway.directory_statement import TYPE, state
-from gateway.keys import KeyFileError
-from gateway.succession import hand_over
+from gateway.signing import keys
+from gateway.signing.keys import KeyFileError
+from gateway.trust import directory_release, directory_statement, suspensions
+from gateway.trust.directory import Directory, DirectoryError
+from gateway.trust.directory_draft import Draft
+from gateway.trust.directory_entry import Entry
+from gateway.trust.directory_keys import public_key
+from gateway.trust.directory_signing import publish
+from gateway.trust.directory_statement import TYPE, state
+from gateway.trust.succession import hand_over
 
 PANTRY_KEY, CLINIC_KEY, OTHER_KEY = keys.generate(), keys.generate(), keys.generate()
 PANTRY_ENTRY = entry(PANTRY, "https://pantry.example.org", PANTRY_KEY)

@@ -26,11 +26,11 @@ from directory_world import (
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway import keys
-from gateway.directory import DirectoryError
-from gateway.directory_form import MAX_SHARD_BYTES
-from gateway.directory_shards import laid_out, number_of
-from gateway.succession import hand_over
+from gateway.signing import keys
+from gateway.trust.directory import DirectoryError
+from gateway.trust.directory_form import MAX_SHARD_BYTES
+from gateway.trust.directory_shards import laid_out, number_of
+from gateway.trust.succession import hand_over
 
 
 def named(folder: Path, digest: str) -> Path:

@@ -14,7 +14,7 @@ import typer.main
 from pytest import param
 from typer.core import TyperGroup
 
-from gateway.cli import app
+from gateway.cli.main import app
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"

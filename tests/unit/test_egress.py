@@ -13,10 +13,10 @@ from typing import Any
 import pytest
 from client_world import SCOPE, THIS_MACHINE, Peer, Place, Server, always, entry, run, serving
 
-from gateway.client import Answer, PeerClient
-from gateway.connection import Connection
-from gateway.egress import Egress, kind
-from gateway.transport import PeerForbidden, PeerUnavailable
+from gateway.calling.client import Answer, PeerClient
+from gateway.calling.connection import Connection
+from gateway.calling.egress import Egress, kind
+from gateway.calling.transport import PeerForbidden, PeerUnavailable
 
 ROOT = Path(__file__).parents[2]
 

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from gateway import serve, settings
+from gateway.calling.transport import PeerError
 from gateway.demo.agencies import ALIAS, HOSPITAL, PANTRY, SHELTER, found, organization
-from gateway.directory import DirectoryError
-from gateway.transport import PeerError
+from gateway.trust.directory import DirectoryError
 
 
 class Silent(SimpleHTTPRequestHandler):

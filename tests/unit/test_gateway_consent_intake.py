@@ -27,7 +27,8 @@ from consent_store_world import (
 from hospital_world import make_hospital, offered
 from sample_records import HOSPITAL_PATIENTS, hospital_consent
 
-from gateway import cli_consent, consent_intake, permission, settings
+from gateway import consent_intake, permission, settings
+from gateway.cli import consent as cli_consent
 from gateway.consent_intake import Taken
 from gateway.errors import Refused
 from gateway.judge import judge

@@ -12,7 +12,7 @@ from sample_records import shelter_release, shelter_row
 from typer.testing import CliRunner
 
 from gateway import audit, excluding, exclusion, permission, settings
-from gateway.cli import app
+from gateway.cli.main import app
 from gateway.demo.agencies import HOSPITAL, NAMES, PANTRY, SHELTER, found, organization
 from gateway.errors import Refused
 from gateway.exchange import Exchange

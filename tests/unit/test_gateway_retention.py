@@ -29,7 +29,8 @@ from sample_records import HOSPITAL_PATIENTS
 from sqlalchemy import select, update
 from typer.testing import CliRunner
 
-from gateway import cli, disclosed, forgetting, notify, outbox, permission, settings
+from gateway import disclosed, forgetting, notify, outbox, permission, settings
+from gateway.cli import main as cli
 from gateway.exchange import Exchange
 from gateway.judge import judge
 from gateway.node import Node

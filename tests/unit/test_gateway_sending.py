@@ -10,12 +10,12 @@ from typing import Any
 import msgspec
 import pytest
 
-from gateway import sending
-from gateway.client import Answer
-from gateway.directory import Entry
+from gateway import fhir_json
+from gateway.calling.client import Answer
+from gateway.calling.transport import PeerError, PeerFault, PeerForbidden, PeerRefused, PeerUnavailable
 from gateway.outbox import GiveUp, Later
 from gateway.sending import Gone, Partner, Stopped
-from gateway.transport import PeerError, PeerFault, PeerForbidden, PeerRefused, PeerUnavailable
+from gateway.trust.directory import Entry
 
 CLINIC = "https://directory.example.org/Organization/clinic"
 PEER = Entry(CLINIC, "Clinic", "https://clinic.example.org", {}, frozenset(), (), {}, "active")
@@ -105,7 +105,7 @@ def test_every_attempt_has_a_request_id_of_its_own() -> None:
     assert first["purpose"] == "COC"
     assert first["X-Request-Id"] != second["X-Request-Id"]
     assert first["If-Match"] == "x" and first["scope"] == "system/Task.u"
-    assert first["Content-Type"] == sending.FHIR_JSON and content == b'{"resourceType":"Task"}'
+    assert first["Content-Type"] == fhir_json.FHIR_JSON and content == b'{"resourceType":"Task"}'
 
 
 def test_a_resource_is_read_with_its_tag() -> None:

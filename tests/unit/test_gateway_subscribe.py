@@ -13,12 +13,12 @@ import pytest
 from hospital_world import make_hospital
 
 from gateway import outbox, pull
-from gateway.client import Answer
+from gateway.calling.client import Answer
 from gateway.demo.agencies import PANTRY, organization
-from gateway.directory import Entry
 from gateway.node import Node
 from gateway.outbox import Later
 from gateway.sending import Stopped
+from gateway.trust.directory import Entry
 
 
 @pytest.fixture

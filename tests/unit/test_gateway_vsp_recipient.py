@@ -19,7 +19,7 @@ from shelter_world import World, make_world
 from typer.testing import CliRunner
 
 from gateway import audit, permission, pull
-from gateway.cli import app
+from gateway.cli.main import app
 from gateway.demo.agencies import ALIAS, HOSPITAL, PANTRY, organization
 from gateway.errors import Refused
 from gateway.exchange import Exchange

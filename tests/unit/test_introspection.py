@@ -27,12 +27,12 @@ from oauth_world import (
     twin,
 )
 
-from gateway import keys
-from gateway.allowance import Allowance
-from gateway.assertion import TokenError
 from gateway.errors import Refused
-from gateway.key_sources import KeySource
-from gateway.revoked import Revoked
+from gateway.oauth.allowance import Allowance
+from gateway.oauth.assertion import TokenError
+from gateway.oauth.key_sources import KeySource
+from gateway.oauth.revoked import Revoked
+from gateway.signing import keys
 from gateway.store import revoked as rows
 from gateway.store.work import Store
 

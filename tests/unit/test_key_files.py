@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway import key_files, keys
+from gateway.signing import key_files, keys
 
 PASSPHRASE = "correct horse battery staple"
 NODE_USER, OTHER_USER, POD_GROUP = 61_234, 61_235, 61_236

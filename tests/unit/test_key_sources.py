@@ -19,14 +19,15 @@ from joserfc.jwk import ECKey, RSAKey
 from pytest import param
 from trust_world import Clock
 
-from gateway import key_sources, keys
-from gateway.client import Answer
-from gateway.freshness import freshness
-from gateway.key_sources import KeySource, KeySources, KeysUnavailable
-from gateway.key_urls import fetchable
-from gateway.operational_jwks import signed
-from gateway.public_keys import MAX_KEYS, KeySetError, decoded, fault, read_set, registration_fault
-from gateway.transport import PeerUnavailable
+from gateway.calling.client import Answer
+from gateway.calling.transport import PeerUnavailable
+from gateway.oauth import key_sources
+from gateway.oauth.freshness import freshness
+from gateway.oauth.key_sources import KeySource, KeySources, KeysUnavailable
+from gateway.oauth.key_urls import fetchable
+from gateway.oauth.public_keys import MAX_KEYS, KeySetError, decoded, fault, read_set, registration_fault
+from gateway.signing import keys
+from gateway.signing.operational_jwks import signed
 
 URL = "https://ehr.example.org/jwks"
 PANTRY = "https://directory.example.org/Organization/harbor-food-pantry"

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from joserfc.jwk import ECKey, RSAKey
 
-from gateway import keys
+from gateway.signing import keys
 
 PASSPHRASE = "correct horse battery staple"
 

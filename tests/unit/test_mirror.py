@@ -16,15 +16,15 @@ from directory_world import ANCHORS, CLINIC, PANTRY, SUSPENDER, jws_of, many, pu
 from joserfc.jwk import ECKey
 from trust_world import GRACE, Body, Clock, counting, named
 
-from gateway import keys
-from gateway.client import Answer, PeerClient
-from gateway.directory_files import MANIFEST, SHARDS, SUSPENSIONS, shard_file
-from gateway.directory_form import MAX_SHARD_BYTES, MAX_SHARDS
-from gateway.mirror import Mirror
-from gateway.operational import KeyRing
+from gateway.calling.client import Answer, PeerClient
+from gateway.calling.transport import PeerError, PeerFault, PeerUnavailable
+from gateway.signing import keys
+from gateway.signing.operational import KeyRing
 from gateway.store.work import Store
-from gateway.transport import PeerError, PeerFault, PeerUnavailable
-from gateway.trust import Trust
+from gateway.trust.directory_files import MANIFEST, SHARDS, SUSPENSIONS, shard_file
+from gateway.trust.directory_form import MAX_SHARD_BYTES, MAX_SHARDS
+from gateway.trust.mirror import Mirror
+from gateway.trust.trusted import Trust
 
 Reply = tuple[int, Mapping[str, str], bytes]
 

@@ -8,7 +8,7 @@ import pytest
 from hospital_world import make_hospital
 from typer.testing import CliRunner
 
-from gateway.cli import app
+from gateway.cli.main import app
 from gateway.errors import Refused
 from gateway.exchange import Exchange
 from gateway.recording import Ask

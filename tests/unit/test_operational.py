@@ -22,8 +22,8 @@ from key_world import (
     killed_before,
 )
 
-from gateway import keys
-from gateway.operational import PACE, KeyRing
+from gateway.signing import keys
+from gateway.signing.operational import PACE, KeyRing
 
 TOKEN = timedelta(seconds=300)
 

@@ -11,9 +11,9 @@ import pytest
 from joserfc import jws
 from joserfc.jwk import ECKey, OctKey, RSAKey
 
-from gateway import keys
-from gateway.operational import accepted
-from gateway.operational_jwks import signed
+from gateway.signing import keys
+from gateway.signing.operational import accepted
+from gateway.signing.operational_jwks import signed
 
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 PANTRY = "https://directory.example.org/Organization/harbor-food-pantry"

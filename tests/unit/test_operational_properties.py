@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 from key_world import DAY, HOUR, World, kid
 
-from gateway import keys
-from gateway.operational import KeyRing, Pace
+from gateway.signing import keys
+from gateway.signing.operational import KeyRing, Pace
 
 TOKEN = timedelta(seconds=300)
 REPLICAS = 2

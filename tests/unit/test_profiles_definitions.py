@@ -9,7 +9,7 @@ import pytest
 from profiles_guides import GUIDES, guides
 
 import profiles
-from gateway.directory import Entry, organization_resource
+from gateway.trust.directory import Entry, organization_resource
 from profiles import canonical, errors, r4
 from profiles.document import load
 from profiles.engine import engine

@@ -16,9 +16,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pytest import param
 
-from gateway import keys, registered
-from gateway.key_sources import KeySource
-from gateway.registered import Registered
+from gateway.oauth import registered
+from gateway.oauth.key_sources import KeySource
+from gateway.oauth.registered import Registered
+from gateway.signing import keys
 from profiles.document import DocumentError
 
 KEY, OTHER = keys.generate(), keys.generate()

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway import scopes
+from gateway.oauth import scopes
 
 
 @pytest.mark.parametrize(

@@ -11,8 +11,8 @@ from urllib.parse import urlencode
 import pytest
 from two_worlds import KINDS, PANTRY, Source, Visitor, World, call
 
-from gateway import scopes
 from gateway.node import PARTNER_SCOPES
+from gateway.oauth import scopes
 
 FORM = "application/x-www-form-urlencoded"
 DISCOVERY = "/fhir/.well-known/smart-configuration"

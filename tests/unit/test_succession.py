@@ -14,9 +14,10 @@ from joserfc import jws
 from joserfc.jwk import ECKey
 from joserfc.util import urlsafe_b64encode
 
-from gateway import keys, succession
-from gateway.directory import Entry
-from gateway.succession import SuccessionError, follows, hand_over, thumbprints
+from gateway.signing import keys
+from gateway.trust import succession
+from gateway.trust.directory import Entry
+from gateway.trust.succession import SuccessionError, follows, hand_over, thumbprints
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
 FIRST, SECOND, THIRD, FOURTH, SPARE, THIEF = (keys.generate() for _ in range(6))

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 from directory_world import ANCHOR, CLINIC, ISSUER, NOW, PANTRY, SUSPENDER, jws_of, public, text_of
 
-from gateway import suspensions
-from gateway.directory import DirectoryError
-from gateway.suspensions import Suspensions
+from gateway.trust import suspensions
+from gateway.trust.directory import DirectoryError
+from gateway.trust.suspensions import Suspensions
 
 CLAIMS = {
     "iss": ISSUER,

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 from transport_world import BODY_LIMIT, Serving, exchange, head, serving
 
-from gateway.http_limits import HEAD_BYTES
+from gateway.entrance.http_limits import HEAD_BYTES
 
 ADDRESS = "https://node.example.org"
 HOST = "Host: node.example.org"

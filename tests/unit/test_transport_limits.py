@@ -27,8 +27,8 @@ from transport_world import (
     serving,
 )
 
-from gateway.http_limits import HEAD_BYTES, MOST_HEADERS, TARGET_BYTES, Patience
-from gateway.listening import MOST_OF_ONE, bind
+from gateway.entrance.http_limits import HEAD_BYTES, MOST_HEADERS, TARGET_BYTES, Patience
+from gateway.entrance.listening import MOST_OF_ONE, bind
 
 GOOD = ("POST /size HTTP/1.1", "Host: 127.0.0.1", "Content-Length: 5")
 CHUNKED = ("POST /size HTTP/1.1", "Host: 127.0.0.1", "Transfer-Encoding: chunked")

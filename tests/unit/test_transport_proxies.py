@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gateway.entrance.proxies import MOST_HOPS, came_in_the_clear, source_address
 from gateway.errors import Refused
-from gateway.proxies import MOST_HOPS, came_in_the_clear, source_address
 
 PROXIES = tuple(ip_network(one) for one in ("10.0.0.0/24", "2001:db8:f::/48"))
 NEAR = "10.0.0.5"  # our own proxy

@@ -13,10 +13,10 @@ from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 from transport_world import Answer, Authority, Serving, ended, exchange, head, serving
 
-from gateway.certificate import Certificate
-from gateway.http_limits import Patience
-from gateway.key_files import KeyFileError
-from gateway.listening import MOST_OF_ONE
+from gateway.entrance.certificate import Certificate
+from gateway.entrance.http_limits import Patience
+from gateway.entrance.listening import MOST_OF_ONE
+from gateway.signing.key_files import KeyFileError
 
 NAME = "node.example.org"
 GET = ("GET /hello HTTP/1.1", f"Host: {NAME}")

@@ -16,13 +16,13 @@ from joserfc.jwk import RSAKey
 from sqlalchemy.exc import OperationalError
 from trust_world import GRACE, SHELTER, Body, Clock, counting, named, trusting
 
-from gateway import keys
-from gateway.directory import DirectoryError
-from gateway.directory_files import MANIFEST, SUSPENSIONS
+from gateway.signing import keys
 from gateway.store import directories
 from gateway.store.work import Store
-from gateway.succession import hand_over
-from gateway.trust import Trust
+from gateway.trust.directory import DirectoryError
+from gateway.trust.directory_files import MANIFEST, SUSPENSIONS
+from gateway.trust.succession import hand_over
+from gateway.trust.trusted import Trust
 
 DAY = timedelta(days=1)
 

@@ -20,10 +20,10 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from joserfc import jws
 from trust_world import Body, counting, trusting
 
-from gateway import keys
-from gateway.directory import DirectoryError
-from gateway.directory_files import MANIFEST, SUSPENSIONS
+from gateway.signing import keys
 from gateway.store.work import Store
+from gateway.trust.directory import DirectoryError
+from gateway.trust.directory_files import MANIFEST, SUSPENSIONS
 
 BOTH = (PANTRY, CLINIC)
 Keys = frozenset[str]

@@ -38,7 +38,7 @@ class Follower:
         self.folder = self.home
         commands = self.home / "bin"
         commands.mkdir()
-        (commands / "waymeet").write_text(f'#!/bin/sh\nexec "{sys.executable}" -m gateway.cli "$@"\n')
+        (commands / "waymeet").write_text(f'#!/bin/sh\nexec "{sys.executable}" -m gateway.cli.main "$@"\n')
         (commands / "waymeet").chmod(0o755)
         self.environment = {
             "HOME": str(self.home),

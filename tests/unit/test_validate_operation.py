@@ -14,10 +14,11 @@ from partner_calls import FHIR_JSON, OWN_SYSTEM, Door, Who
 from sqlalchemy import func, select
 from test_cli_profiles import PROFILE, package, profile, waymeet
 
-from gateway import keys, settings
+from gateway import settings
 from gateway.app import create_app
 from gateway.demo.agencies import ALIAS, HOSPITAL, PANTRY, SHELTER, Agency, found, organization
 from gateway.node import Identity, Node
+from gateway.signing import keys
 from gateway.store.schema import metadata
 from profiles import canonical
 

@@ -10,13 +10,14 @@ from directory_world import ANCHOR, ANCHORS, CLINIC, ISSUER, PANTRY, SUSPENDER
 from directory_world import entry as statement
 from joserfc.jwk import ECKey
 
-from gateway import keys, suspensions
-from gateway.directory import Directory
-from gateway.directory_files import SUSPENSIONS
-from gateway.directory_signing import publish
+from gateway.signing import keys
 from gateway.store.work import Store
-from gateway.succession import hand_over
-from gateway.trust import Trust
+from gateway.trust import suspensions
+from gateway.trust.directory import Directory
+from gateway.trust.directory_files import SUSPENSIONS
+from gateway.trust.directory_signing import publish
+from gateway.trust.succession import hand_over
+from gateway.trust.trusted import Trust
 
 GRACE = timedelta(days=14)
 SHELTER = f"{ISSUER}/Organization/maple-street-office"
@@ -54,7 +55,7 @@ class Body:
         self.suspended: set[str] = set()
 
     def publish(self, **how: Any) -> Directory:
-        """The next directory; `how` overrides what `gateway.directory_signing.publish` is given."""
+        """The next directory; `how` overrides what `gateway.trust.directory_signing.publish` is given."""
         sequence = how.pop("sequence", self.sequence + 1)
         given = {
             "sequence": sequence,

@@ -1,0 +1,1 @@
+"""The command line, `waymeet`: thin, one file for each group of commands."""

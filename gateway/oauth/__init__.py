@@ -1,0 +1,1 @@
+"""Who calls: the OAuth server of an identity, its tokens, and the clients that are registered."""

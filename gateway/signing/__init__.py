@@ -1,0 +1,1 @@
+"""What this node signs with: its keys, kept on disk, published, and changed day by day."""

@@ -1,0 +1,1 @@
+"""Who takes part and whom this node trusts now: the signed directory, suspensions, pinned keys."""
