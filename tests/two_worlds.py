@@ -175,6 +175,8 @@ def _with_all_systems(config: Path, folder: Path) -> None:
         f"    writeback:\n      folder: {folder}\n    recipients:{known}\n"
         for one in SYSTEMS
     )
+    # A world that stands still has no next second in which to ask again.
+    head += "\nlimits: {requests_per_second: 100000}\n"
     config.write_text(f"{head}\nsystems:\n{systems}\n# Who of your own may{tail}", "utf-8")
 
 
