@@ -146,7 +146,7 @@ def start(
 
 def go_by(network: Network, number: int, what: str = "directory") -> None:
     """Return when every node uses the directory, or the `suspensions`, of this number."""
-    query = f"select value from mark where name = '{what}-sequence'"
+    query = f"select value from mark where name like '{what}-sequence%'"
     for name in NODES:
         eventually(lambda name=name: rows(network, name, query) == [(number,)], f"{name} uses it", HEEDED)
 

@@ -148,6 +148,8 @@ class Keys:
         self.used: Counter[str] = Counter()
 
     async def take_turns(self, first: float) -> None:
+        # The node's own first run may be an hour away, where it has two names.
+        await asyncio.to_thread(self.ring.rotate_if_due, clock.now())
         await asyncio.sleep(first)
         for turn in TURNS:
             await asyncio.sleep(WAIT[turn])

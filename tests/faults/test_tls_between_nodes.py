@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import socket
+import ssl
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -87,8 +89,25 @@ def test_certificates_are_renewed_while_referrals_go_their_way(
         issue(network, PANTRY, authority)
     settle(network)
     for name in (HOSPITAL, PANTRY):
+        eventually(lambda name=name: _shown(network, name) == _last(network, name), f"{name} shows the last")
         log = network.processes[name].log.read_text("utf-8")
         assert "the changed certificate is used" in log and "ERROR" not in log
+
+
+def _shown(network: Network, name: str) -> bytes | None:
+    """The certificate that a node shows to a new connection."""
+    with (
+        socket.create_connection((ADDRESS, network.ports[name])) as plain,
+        ssl.create_default_context().wrap_socket(plain, server_hostname=ADDRESS) as connection,
+    ):
+        return connection.getpeercert(binary_form=True)
+
+
+def _last(network: Network, name: str) -> bytes:
+    """The one that was laid down for it last."""
+    end = "-----END CERTIFICATE-----"
+    text = (network.agencies[name].folder / "tls" / "node.crt").read_text("ascii")
+    return ssl.PEM_cert_to_DER_cert(text.partition(end)[0] + end + "\n")
 
 
 def test_a_node_whose_certificate_nobody_vouches_for_is_told_nothing(
