@@ -21,7 +21,8 @@ from gateway.trust.directory_signing import publish
 
 CLIENT = "own-system"
 DIRECTORY_DAYS = 7
-_TEMPLATE = Template((Path(__file__).parent / "templates" / "node.yaml").read_text(encoding="utf-8"))
+TEMPLATES = Path(__file__).parent / "templates"
+_TEMPLATE = Template((TEMPLATES / "node.yaml").read_text(encoding="utf-8"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,4 +206,9 @@ def _quoted(text: str) -> str:
 
 def write_json(path: Path, value: Any) -> None:
     """Write `value` as indented JSON."""
-    path.write_bytes(msgspec.json.format(msgspec.json.encode(value), indent=2) + b"\n")
+    path.write_bytes(as_json(value))
+
+
+def as_json(value: Any) -> bytes:
+    """`value` as indented JSON."""
+    return msgspec.json.format(msgspec.json.encode(value), indent=2) + b"\n"

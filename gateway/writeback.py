@@ -7,11 +7,11 @@ thing can be told from a new one.
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from gateway import durable
 from gateway.calling.client import PeerClient
 from gateway.calling.transport import PeerError, PeerRefused, PeerUnavailable
 from gateway.node import Node
@@ -77,20 +77,9 @@ async def hand_over(
 
 
 def _write(folder: Path, name: str, body: bytes) -> None:
-    """A whole file or none: written beside, synced, then renamed to its name."""
-    beside = folder / f".{name}.part"
+    """A whole file or none, under a name that is there only when it is whole."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with beside.open("wb") as file:
-            beside.chmod(0o600)
-            file.write(body)
-            file.flush()
-            os.fsync(file.fileno())
-        beside.replace(folder / name)
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+        durable.replace(folder / name, body, mark="part")
     except OSError:
         raise Stopped(Later("the folder of the agency's own system cannot be written")) from None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import textwrap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -18,9 +17,9 @@ import consent
 from consent import agreement as agreements
 from consent import agreement_draft, agreement_signing, agreement_status, agreement_words
 from consent.agreement_signing import Key
-from gateway import clock
+from gateway import clock, durable
 from gateway.cli.said import out, said
-from gateway.initialise import write_json
+from gateway.initialise import as_json, write_json
 from gateway.node import opened
 from gateway.signing import keys
 from profiles.document import load, parse
@@ -236,10 +235,8 @@ def _party(path: Path) -> dict[str, Any]:
 
 
 def _replace(path: Path, document: Mapping[str, Any]) -> None:
-    """Write it beside and rename it, so that a running node never reads half of it."""
-    beside = path.with_name(f".{path.name}.new")
-    write_json(beside, document)
-    os.replace(beside, path)  # noqa: PTH105 - the same, with both names in sight
+    """Write it so that a running node never reads half of it."""
+    durable.replace(path, as_json(document), 0o644)
 
 
 def _ask(given: dict[str, Any], referral_types: Sequence[str]) -> dict[str, Any]:

@@ -14,6 +14,7 @@ import typer
 from gateway import clock
 from gateway.cli.said import out, said
 from gateway.initialise import (
+    TEMPLATES,
     Name,
     Plan,
     agreement,
@@ -24,7 +25,6 @@ from gateway.initialise import (
     write_node,
 )
 
-_SAMPLES = Path(__file__).parent / "templates" / "samples"
 ISSUER = "https://directory.example.org"
 _ORGANIZATION = re.compile(r"https?://[^/\s?#]+(?:/[^\s?#]+)?/Organization/[A-Za-z0-9.-]{1,64}")
 PARTNER_AFTER = 9  # the partner's port, so many above the node's own
@@ -121,7 +121,7 @@ def _write(
     publish_directory([folder, practice], anchor, issuer, entries, 1, clock.now())
     content = agreement((names[-1], folder), (partner, practice), now=clock.now())
     write_agreement([folder, practice], content)
-    shutil.copytree(_SAMPLES / system.value, folder / "sample")
+    shutil.copytree(TEMPLATES / "samples" / system.value, folder / "sample")
     record = next(file.name for file in sorted((folder / "sample").glob("referral.*")))
     config = f"--config {folder}/node.yaml"
     for line in (

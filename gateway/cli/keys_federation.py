@@ -10,13 +10,13 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
-from gateway import clock
+from gateway import clock, durable
 from gateway.cli import directory_entry as cli_directory_entry
 from gateway.cli.keys_shared import moment, name_of, rotation_of, which
 from gateway.cli.said import tell
 from gateway.node import opened
 from gateway.settings import IdentitySettings, Settings
-from gateway.signing import key_files, keys
+from gateway.signing import keys
 from gateway.signing.keys import KeyFileError
 
 # How long a directory is out before it is taken for known to all: nodes look every 15 minutes.
@@ -71,7 +71,7 @@ def finish(found: Settings, identity: IdentitySettings, key: Path, at_once: bool
     if not kept.exists():
         keys.save(kept, old, keys.stated_passphrase())
     following.replace(key)
-    key_files.sync_folder(key.parent)
+    durable.sync_folder(key.parent)
     rotation_of(identity, partial(keys.load, key)).run()
     file = f"directory-entry-{name_of(identity)}.json"
     for line in (

@@ -11,7 +11,6 @@ import ipaddress
 import logging
 import os
 import re
-import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,6 +18,7 @@ from typing import Any, Final
 
 import msgspec
 
+from gateway import durable
 from gateway.oauth import scopes
 from gateway.oauth.key_sources import KeySource
 from gateway.oauth.key_urls import Network, fetchable
@@ -136,20 +136,7 @@ def write(folder: Path, content: Mapping[str, Any], *, replace: bool = False) ->
     path = folder / f"{content['id']}.json"
     client(parse(text.decode(), _SCHEMA, path.name), path)
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    beside = folder / f".{secrets.token_hex(8)}.new"
-    descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        if replace:
-            beside.replace(path)
-        else:
-            path.hardlink_to(beside)  # fails where the name is taken, at the same moment as it looks
-    finally:
-        beside.unlink(missing_ok=True)
-    _sync(folder)
+    (durable.replace if replace else durable.create)(path, text)
     return path
 
 
@@ -158,7 +145,7 @@ def remove(folder: Path, client_id: str) -> None:
     if not _ID.fullmatch(client_id):
         raise ValueError("an id has 1 to 64 letters, digits, dots, dashes and underscores")
     (folder / f"{client_id}.json").unlink()
-    _sync(folder)
+    durable.sync_folder(folder)
 
 
 def client(document: Document, path: Path) -> LocalClient:
@@ -222,12 +209,3 @@ def _proof_issues(document: Document, auth: Mapping[str, Any]) -> list[Issue]:
 
 def _fault(path: Path, message: str) -> DocumentError:
     return DocumentError([Issue("error", "invalid", message)], path.name)
-
-
-def _sync(folder: Path) -> None:
-    # Without this a power loss can bring back what was there before.
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

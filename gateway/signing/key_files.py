@@ -104,51 +104,6 @@ def stated_passphrase(configured: Path | None = None) -> str | None:
     return found
 
 
-def write_new(path: Path, content: bytes) -> None:
-    """Write a new file, readable by its owner only, durably.
-
-    Raises `FileExistsError`, or `OSError` when it cannot be written; then no half-written file is left.
-    """
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-    except BaseException:
-        path.unlink(missing_ok=True)
-        raise
-    sync_folder(path.parent)
-
-
-def replace(path: Path, content: bytes) -> None:
-    """Write `path` so that whoever reads it meets the old content or the new, also after a power loss.
-
-    Under a lock: what a writer that was killed has left beside it is written over. Raises `OSError`.
-    """
-    beside = path.with_name(f".{path.name}.new")
-    beside.unlink(missing_ok=True)
-    write_new(beside, content)
-    beside.replace(path)
-    sync_folder(path.parent)
-
-
-def remove(path: Path) -> None:
-    """Remove a file, durably; one that is not there is as well."""
-    path.unlink(missing_ok=True)
-    sync_folder(path.parent)
-
-
-def sync_folder(folder: Path) -> None:
-    """Make the names in `folder` durable."""
-    # Without this a power loss can take a new name away though the content was synced.
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
 def _is_open(status: os.stat_result) -> bool:
     """Whether anybody but its owner, root and this process has access to a file."""
     if not status.st_mode & 0o077:

@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives.asymmetric.ec import SECP384R1, EllipticCurv
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from joserfc.jwk import ECKey
 
+from gateway import durable
 from gateway.signing.key_files import (
     FILE_VARIABLE,
     KeyFileError,
@@ -21,7 +22,6 @@ from gateway.signing.key_files import (
     KeysError,
     read_secret,
     stated_passphrase,
-    write_new,
 )
 
 __all__ = [
@@ -60,7 +60,7 @@ def save(path: Path, key: ECKey, passphrase: str | None = None) -> None:
     never overwritten. Raises `FileExistsError`, or `OSError` when it cannot be written; then no half-written
     file is left.
     """
-    write_new(path, key.as_pem(private=True, password=passphrase))
+    durable.create(path, key.as_pem(private=True, password=passphrase))
 
 
 def load(path: Path, passphrase: str | None = None) -> ECKey:

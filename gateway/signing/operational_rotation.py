@@ -17,7 +17,8 @@ from typing import Any, Final, Literal, NamedTuple
 import msgspec
 from joserfc.jwk import ECKey
 
-from gateway.signing import key_files, keys, operational_state
+from gateway import durable
+from gateway.signing import keys, operational_state
 from gateway.signing.keys import KeysError
 from gateway.signing.operational_jwks import MOST_KEYS, signed
 from gateway.signing.operational_pace import PACE, Pace
@@ -197,7 +198,7 @@ class Rotation:
         ):
             signing = [keys.load(self._pem(name), self._passphrase) for name in sorted(names)]
             text = signed(signing, federation, self._organization, self._now, life)
-            key_files.replace(self._folder / SIGNED_FILE, text)
+            durable.replace(self._folder / SIGNED_FILE, text)
             self._set = signed_set(self._folder, [keys.public_jwk(federation)])
             self._done.append(Step("signed", kid))
         self._note_published()
@@ -247,7 +248,7 @@ class Rotation:
     def _delete(self, kid: str) -> None:
         with suppress(FileNotFoundError):
             self._pem(kid).unlink()
-            key_files.sync_folder(self._folder)
+            durable.sync_folder(self._folder)
             self._done.append(Step("deleted", kid))
 
     def _change(self, key: OperationalKey) -> None:

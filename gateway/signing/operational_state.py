@@ -18,6 +18,7 @@ from typing import Any, Final
 
 import msgspec
 
+from gateway import durable
 from gateway.signing import key_files
 from gateway.signing.key_files import KeyFileError
 
@@ -141,7 +142,7 @@ def read(folder: Path, organization: str) -> State:
 
 def write(folder: Path, state: State) -> None:
     """Write the state, atomically and durably. Only under the lock. Raises `OSError`."""
-    key_files.replace(folder / STATE_FILE, msgspec.json.format(msgspec.json.encode(state), indent=2) + b"\n")
+    durable.replace(folder / STATE_FILE, msgspec.json.format(msgspec.json.encode(state), indent=2) + b"\n")
 
 
 @contextmanager

@@ -8,6 +8,8 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Final
 
+from gateway import durable
+
 MANIFEST: Final = "manifest.jws"
 SHARDS: Final = "shards"
 SUSPENSIONS: Final = "suspensions.jws"
@@ -29,12 +31,17 @@ def lay(folder: Path, manifest: str, shards: Mapping[str, bytes], *, keep: Colle
     for digest, text in shards.items():
         path = folder / shard_file(digest)
         if not _is_there(path, digest):
-            _put(path, text)
-    _sync(folder / SHARDS)
+            replace(path, text)
     replace(folder / MANIFEST, manifest.encode("ascii"))
     for path in sorted((folder / SHARDS).glob("*.json")):
         if path.stem not in shards and path.stem not in keep:
             path.unlink(missing_ok=True)
+
+
+def replace(path: Path, content: bytes) -> None:
+    """Write `content` to `path` in one step, durably; everybody may read it. Raises OSError."""
+    # By process: replicas may mirror the same directory at the same moment.
+    durable.replace(path, content, 0o644, str(os.getpid()))
 
 
 def _is_there(path: Path, digest: str) -> bool:
@@ -42,32 +49,3 @@ def _is_there(path: Path, digest: str) -> bool:
         return hashlib.sha256(path.read_bytes()).hexdigest() == digest
     except OSError:
         return False
-
-
-def replace(path: Path, content: bytes) -> None:
-    """Write `content` to `path` in one step, durably; everybody may read it. Raises OSError."""
-    _put(path, content)
-    _sync(path.parent)
-
-
-def _put(path: Path, content: bytes) -> None:
-    fresh = path.with_name(f".{path.name}.{os.getpid()}")
-    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        fresh.replace(path)
-    except BaseException:
-        fresh.unlink(missing_ok=True)
-        raise
-
-
-def _sync(folder: Path) -> None:
-    # Without this a power loss can take new names away though their content was synced.
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from gateway import durable
 from gateway.signing import key_files, keys
 
 PASSPHRASE = "correct horse battery staple"
@@ -230,9 +231,9 @@ def test_operational_keys_are_made_by_the_user_of_the_node_only(tmp_path: Path) 
 
 def test_a_file_is_replaced_whole_and_what_a_killed_writer_left_does_not_matter(tmp_path: Path) -> None:
     path = tmp_path / "state.json"
-    key_files.replace(path, b"one")
+    durable.replace(path, b"one")
     (tmp_path / ".state.json.new").write_bytes(b"half of a li")
-    key_files.replace(path, b"two")
+    durable.replace(path, b"two")
     assert path.read_bytes() == b"two"
     assert [file.name for file in tmp_path.iterdir()] == ["state.json"]
     assert path.stat().st_mode & 0o777 == 0o600
