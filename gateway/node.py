@@ -124,7 +124,7 @@ class Node:
         self.compiled = Compiled(settings.timezone)
         self.ended: deque[str] = deque()  # disclosures whose last byte is sent; the worker notes them
         self.clients = Registered(settings.clients)
-        self.store = Store(settings.data, _node_key(settings.node_key), settings.tenant, now)
+        self.store = open_store(settings, now)
         self.revoked = Revoked(self.store)
         self.certificates: dict[str, Certificate] = {}  # those that `gateway.serve` serves with, by name
         anchors = [_public_key(path) for path in settings.directory.anchors]
@@ -311,6 +311,11 @@ def opened(config: Path) -> Iterator[Node]:
         yield node
     finally:
         node.close()
+
+
+def open_store(settings: Settings, now: Callable[[], datetime] = clock.now) -> Store:
+    """The store of a node by itself, for its user to close. Raises KeyFileError."""
+    return Store(settings.data, _node_key(settings.node_key), settings.tenant, now)
 
 
 def _node_key(path: Path) -> bytes:

@@ -11,7 +11,7 @@ import typer
 from gateway import clock
 from gateway.cli.directory_check import diff, verify
 from gateway.cli.directory_entry import entry
-from gateway.cli.directory_partners import partners, pin
+from gateway.cli.directory_partners import forget, partners, pin
 from gateway.cli.directory_suspend import restore, suspend, suspender
 from gateway.cli.directory_told import tell_directory
 from gateway.cli.said import said, tell
@@ -159,6 +159,7 @@ app.command("anchor")(roll_anchor)
 app.command()(suspender)
 app.command()(partners)
 app.command()(pin)
+app.command()(forget)
 
 
 def _day(text: str, now: datetime) -> date:

@@ -8,9 +8,11 @@ from typing import Annotated
 
 import typer
 
+from gateway import audit, settings
 from gateway.cli.directory_told import tell_directory, time
 from gateway.cli.said import err, said, tell
-from gateway.node import Node, opened
+from gateway.node import Node, open_store, opened
+from gateway.store import directories, marks
 from gateway.trust.pinned_keys import Partner
 from gateway.trust.trusted import Trust
 
@@ -66,6 +68,34 @@ def pin(
             )
         node.trust.pin_again(full)
         tell(f"{entry.name} ({entry.id}) is held to the keys of the directory from now on.")
+
+
+def forget(
+    replaced: Annotated[
+        bool,
+        typer.Option("--anchor-replaced", help="The stolen anchor is taken out of this node's `anchors`."),
+    ] = False,
+    config: _Config = _NODE,
+) -> None:
+    """Forget which directories were used: only when the anchor was stolen and another is pinned in its place.
+
+    Whoever has the anchor can sign a number so high that no true directory comes after it.
+    """
+    with said():
+        if not replaced:
+            raise ValueError("Nothing was forgotten: first pin the new anchor, and no other, in `anchors`.")
+        store = open_store(settings.read(config))
+        try:
+            with store.work() as work:
+                marks.forget(work, marks.DIRECTORY)
+                directories.forget(work)
+                audit.record(work, audit.Entry("forget", "D", "operator", details={"what": "directories"}))
+        finally:
+            store.close()
+        tell("Which directories were used is forgotten; partners and their keys are not.")
+        tell(
+            "Restart the node. It takes the next directory that its anchors have signed, whatever its number."
+        )
 
 
 def _standing(trust: Trust) -> str:

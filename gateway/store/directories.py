@@ -20,6 +20,12 @@ _LAST = (
 _FORGET = delete(table).where(
     table.c.tenant == bindparam("at_tenant"), table.c.sequence < bindparam("lowest")
 )
+_ALL = delete(table).where(table.c.tenant == bindparam("at_tenant"))
+
+
+def forget(work: Work) -> None:
+    """Remember none."""
+    work.run(_ALL)
 
 
 def seen(work: Work) -> dict[int, str]:

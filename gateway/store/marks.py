@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import bindparam, select, update
+from sqlalchemy import bindparam, delete, select, update
 
 from gateway.store.schema import mark
 from gateway.store.work import Work
@@ -16,6 +16,12 @@ _RAISE = (
     .where(mark.c.tenant == bindparam("at_tenant"), mark.c.name == bindparam("named"))
     .values(value=bindparam("value"))
 )
+_FORGET = delete(mark).where(mark.c.tenant == bindparam("at_tenant"), mark.c.name == bindparam("named"))
+
+
+def forget(work: Work, name: str) -> None:
+    """Count from the beginning again."""
+    work.run(_FORGET, named=name)
 
 
 def highest(work: Work, name: str) -> int:

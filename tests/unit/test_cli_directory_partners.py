@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 
 from gateway import clock
 from gateway.cli.main import app
+from gateway.initialise import write_json
 from gateway.signing import keys
 from gateway.trust import suspensions
 from gateway.trust.directory import Directory
@@ -136,3 +137,26 @@ def test_a_partner_that_left_is_shown_as_that(world: World) -> None:
     del world.entries[PARTNER]
     world.signed()
     assert f"{PARTNER}: not in the directory" in world.said("partners")
+
+
+def test_after_a_stolen_anchor_the_true_directory_is_taken_again(world: World) -> None:
+    """Its thief has signed the highest number that there is; then the node pins another anchor."""
+    publish(
+        world.folder / "directory",
+        world.directory.issuer,
+        list(world.entries.values()),
+        world.anchor,
+        sequence=2**53 - 1,
+        now=clock.now(),
+    )
+    world.said("partners")
+    world.anchor = keys.generate()
+    write_json(world.folder / "keys" / "anchor.pub.json", keys.public_jwk(world.anchor))
+    world.signed()  # number 2, as everybody else has it
+    assert "is older than" in world.said("partners", status=2)
+
+    assert "Nothing was forgotten" in world.said("forget", status=2)
+    assert "is older than" in world.said("partners", status=2)
+    assert "is forgotten" in world.said("forget", "--anchor-replaced")
+    said = world.said("partners")
+    assert "number 2" in said and "keys pinned" in said
