@@ -140,7 +140,7 @@ class Trust:
 
     @property
     def alarms(self) -> tuple[str, ...]:
-        """What is wrong now, in words. That two directories were seen stays until it is acknowledged."""
+        """What is wrong now, in words. That two directories were seen stays until a restart."""
         in_use, found = self._in_use, list[str]()
         match self.standing():
             case "grace":
@@ -155,11 +155,6 @@ class Trust:
             found += [_not_used(name, fault) for name, fault in self._unusable.items()]
             # Another directory that still lies in the folder is among both.
             return tuple(dict.fromkeys((*found, *self._shown.values())))
-
-    def acknowledge(self) -> None:
-        """Somebody has seen to it that two directories were shown."""
-        with self._alarming:
-            self._shown.clear()
 
     def pins(self) -> tuple[Partner, ...]:
         """Whose keys are pinned, in the order of their URLs."""

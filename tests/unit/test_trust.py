@@ -118,8 +118,7 @@ def test_another_directory_under_the_same_number_is_refused_and_stays_an_alarm(
     body.publish()
     assert trust.refresh()
     assert "another directory was used here under this number" in _only(trust.alarms)
-    trust.acknowledge()
-    assert trust.alarms == ()
+    assert trusting(store, body).alarms == ()
 
 
 @pytest.mark.parametrize(
@@ -530,8 +529,8 @@ def test_a_peer_with_the_same_or_with_an_unknown_directory_is_no_alarm(trust: Tr
 
 
 @pytest.mark.parametrize("sequence", [1, 2])
-def test_a_peer_that_was_shown_another_directory_is_an_alarm_until_it_is_acknowledged(
-    sequence: int, trust: Trust, body: Body
+def test_a_peer_that_was_shown_another_directory_is_an_alarm_until_a_restart(
+    sequence: int, trust: Trust, store: Store, body: Body
 ) -> None:
     body.publish()
     assert trust.refresh()
@@ -540,8 +539,7 @@ def test_a_peer_that_was_shown_another_directory_is_an_alarm_until_it_is_acknowl
     assert _only(trust.alarms) == (
         f"harbor-food-pantry holds another directory than this node under the same number {sequence}"
     )
-    trust.acknowledge()
-    assert trust.alarms == ()
+    assert trusting(store, body).alarms == ()
 
 
 NOTHING = "0" * 64
