@@ -37,16 +37,24 @@ FederationKey = Annotated[
 
 @contextmanager
 def told() -> Iterator[None]:
-    """Run a command's body; what cannot be done to keys is said like everything else that goes wrong."""
-    with said():
-        try:
-            yield
-        except KeysError as fault:
-            raise ValueError(str(fault)) from None
+    """Run a command's body; what cannot be done to keys is said like everything else that goes wrong.
+
+    Where its keys' passphrase is (`read`) is known for as long as it runs.
+    """
+    named = os.environ.get(key_files.FILE_VARIABLE)
+    try:
+        with said():
+            try:
+                yield
+            except KeysError as fault:
+                raise ValueError(str(fault)) from None
+    finally:
+        if named is None:
+            os.environ.pop(key_files.FILE_VARIABLE, None)
 
 
 def read(config: Path) -> Settings:
-    """The settings; from here on a key that is encrypted is opened with the passphrase that they name."""
+    """The settings; within `told`, a key that is encrypted is opened with the passphrase that they name."""
     found = settings.read(config)
     if found.passphrase_file is not None:
         os.environ.setdefault(key_files.FILE_VARIABLE, str(found.passphrase_file))
