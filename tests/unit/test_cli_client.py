@@ -263,7 +263,7 @@ def test_a_key_file_that_is_there_is_not_overwritten(node: Path) -> None:
 
 
 def test_the_list_shows_every_system_and_what_it_may(node: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cli_client.out, "width", 120)
+    monkeypatch.setattr(cli_client.out, "_width", 120)
     assert "No system of your own is registered" in client(node, "list").output
     added(node, "--system", "hl7v2-referral", "--jwks-url", URL, "--address", "10.2.0.0/16")
     added(node, "--system", "case-json", "--secret", name="old")
