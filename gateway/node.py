@@ -66,6 +66,7 @@ PARTNER_SCOPES = (
     "system/Subscription.crs",
     "system/Task.rus",
 )
+_OF_A_PARTNER = frozenset(PARTNER_SCOPES)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -237,7 +238,7 @@ class Node:
         return Registration(
             client_id=client_id,
             keys=_keys_of(partner),
-            scopes=frozenset(PARTNER_SCOPES),
+            scopes=_OF_A_PARTNER,
             organization=partner.organization,
             purposes=partner.purposes,
             active=partner.status == "active",

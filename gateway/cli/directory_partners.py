@@ -67,6 +67,9 @@ def pin(
                 "the convening body if the partner is sure."
             )
         node.trust.pin_again(full)
+        held = {"recipient": full, "keys": ", ".join(sorted(key))}
+        with node.store.work() as work:
+            audit.record(work, audit.Entry("pin", "U", "operator", details=held))
         tell(f"{entry.name} ({entry.id}) is held to the keys of the directory from now on.")
 
 

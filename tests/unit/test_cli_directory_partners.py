@@ -8,12 +8,15 @@ from typing import Any
 
 import msgspec
 import pytest
+from sqlalchemy import select
 from typer.testing import CliRunner
 
 from gateway import clock
 from gateway.cli.main import app
 from gateway.initialise import write_json
+from gateway.node import opened
 from gateway.signing import keys
+from gateway.store.schema import audit
 from gateway.trust import suspensions
 from gateway.trust.directory import Directory
 from gateway.trust.directory_keys import public_key
@@ -59,6 +62,12 @@ class World:
         assert done.exit_code == status, done.output
         return done.output
 
+    def written_down(self, act: str) -> int:
+        """How many entries of this kind the node's log has."""
+        with opened(self.folder / "node.yaml") as node, node.store.work() as work:
+            events = work.tx.execute(select(audit.c.event)).scalars().all()
+        return sum(f'"{act}"' in event for event in events)
+
 
 @pytest.fixture
 def world(tmp_path: Path) -> World:
@@ -102,6 +111,7 @@ def test_keys_on_nobodys_word_are_taken_by_hand_only_after_asking(world: World) 
     assert "These are not the keys" in world.said("pin", PARTNER, "--key", old, status=2)
     assert old in world.said("partners", status=1)
     assert "held to the keys" in world.said("pin", "example-food-pantry", "--key", new.thumbprint())
+    assert world.written_down("pin") == 1
     said = world.said("partners")
     assert new.thumbprint() in said
     assert old not in said
