@@ -174,8 +174,8 @@ class Template:
     def _need(self) -> Iterator[str]:
         social = {
             "system": "http://snomed.info/sct",
-            "code": "410606002",
-            "display": "Social service procedure",
+            "code": self._constant("410606002"),
+            "display": self._constant("Social service procedure"),
         }
         yield "        category:"
         yield f"          - coding: {flow([social])}"

@@ -394,6 +394,7 @@ def assert_sound(found: Proposal) -> None:
 )
 @example((["phone", "email", "final"], [["203-555-0101", "a@b.example", "x"]]))
 @example((["Homeless?", "Name*", "*"], [["1", "2", "3"]]))
+@example((["engagement id", "410606002"], [["food", "food"]]))
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_whatever_the_csv_the_proposal_loads_or_the_file_is_refused(
     table: tuple[list[str], list[list[str]]],
