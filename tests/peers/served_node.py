@@ -125,8 +125,13 @@ class _Listening:
 
         async def noted(message: Any) -> None:
             answered.append(message)
+            # Before the last byte goes: whoever has the answer may ask at once what was noted.
+            if path == "/oauth/introspect" and _is_last(message) and answered[0]["status"] == 200:
+                self._served.said.append(json.loads(b"".join(one.get("body", b"") for one in answered)))
             await send(message)
 
         await self._app(scope, receive, noted)
-        if path == "/oauth/introspect" and answered and answered[0]["status"] == 200:
-            self._served.said.append(json.loads(b"".join(one.get("body", b"") for one in answered)))
+
+
+def _is_last(message: Any) -> bool:
+    return message["type"] == "http.response.body" and not message.get("more_body", False)
