@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any, Final
 from urllib.parse import urlsplit
 
 import typer
 
-from gateway import settings
+from gateway import audit, settings
 from gateway.cli.said import err, out, said, tell
 from gateway.cli.table import table_of
+from gateway.node import open_store
 from gateway.oauth import registered
 from gateway.oauth.public_keys import MAX_KEYS, public_members, registration_fault
 from gateway.oauth.registered import LocalClient
@@ -103,7 +106,8 @@ def add(
             content["auth"] = {"method": "private_key_jwt", "jwks_url": jwks_url}
         elif jwks is not None:
             content["auth"] = {"method": "private_key_jwt", "jwks": {"keys": _public_keys(jwks)}}
-        _write(told.clients, content, make_key)
+        with _logged(told, "C", _rights(content)):
+            _write(told.clients, content, make_key)
         _say_how(told, content, shown, make_key)
 
 
@@ -135,7 +139,7 @@ def show(client_id: Id, config: Config = NODE) -> None:
 def suspend(client_id: Id, config: Config = NODE) -> None:
     """Refuse it from the next request on, with the tokens that it holds."""
     with said():
-        _set_status(settings.read(config).clients, client_id, "suspended")
+        _set_status(settings.read(config), client_id, "suspended")
         tell(f"{client_id} is suspended: it is refused from its next request on.")
 
 
@@ -143,7 +147,7 @@ def suspend(client_id: Id, config: Config = NODE) -> None:
 def resume(client_id: Id, config: Config = NODE) -> None:
     """Let a suspended system in again."""
     with said():
-        _set_status(settings.read(config).clients, client_id, "active")
+        _set_status(settings.read(config), client_id, "active")
         tell(f"{client_id} is let in again.")
 
 
@@ -151,9 +155,10 @@ def resume(client_id: Id, config: Config = NODE) -> None:
 def remove(client_id: Id, config: Config = NODE) -> None:
     """Forget a system, also one whose file is not good. Its records and referrals stay."""
     with said():
-        folder = settings.read(config).clients
-        _file(folder, client_id)
-        registered.remove(folder, client_id)
+        told = settings.read(config)
+        _file(told.clients, client_id)
+        with _logged(told, "D", {"client": client_id}):
+            registered.remove(told.clients, client_id)
         tell(f"{client_id} is no longer registered: it is refused from its next request on.")
 
 
@@ -294,7 +299,29 @@ def _file(folder: Path, client_id: str) -> Path:
     return path
 
 
-def _set_status(folder: Path, client_id: str, status: str) -> None:
-    path = _file(folder, client_id)
+def _set_status(told: settings.Settings, client_id: str, status: str) -> None:
+    path = _file(told.clients, client_id)
     registered.read(path)  # one that is not good is refused as it is, and says why
-    registered.write(folder, {**load(path, _OBJECT).data, "status": status}, replace=True)
+    content = {**load(path, _OBJECT).data, "status": status}
+    with _logged(told, "U", _rights(content)):
+        registered.write(told.clients, content, replace=True)
+
+
+@contextmanager
+def _logged(told: settings.Settings, action: audit.Action, details: dict[str, str]) -> Iterator[None]:
+    """A change of who may call stands in the node's log, or is not made."""
+    store = open_store(told)
+    try:
+        with store.work() as work:
+            audit.record(work, audit.Entry("client", action, "operator", details=details))
+            yield
+    finally:
+        store.close()
+
+
+def _rights(content: dict[str, Any]) -> dict[str, str]:
+    """What a registration gives, as the log says it."""
+    lists = {name: " ".join(content.get(name, ())) for name in ("systems", "addresses")}
+    plain = {"client": content["id"], "status": content["status"], "scopes": content.get("scopes", "")}
+    introspects = {"introspects": "yes"} if content.get("introspects") else {}
+    return {name: value for name, value in {**plain, **lists, **introspects}.items() if value}

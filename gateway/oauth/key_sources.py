@@ -21,6 +21,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 from joserfc.util import urlsafe_b64decode
+from starlette.concurrency import run_in_threadpool
 
 from gateway.calling.client import Answer
 from gateway.calling.transport import PeerError
@@ -45,6 +46,8 @@ _ETAG: Final = re.compile(r'(?:W/)?"[!#-~]{0,256}"')
 log = logging.getLogger("waymeet.keys")
 
 Fetch = Callable[[str, Mapping[str, str]], Awaitable[Answer]]
+Newest = Callable[[str, int], int]
+"""Notes when (seconds since 1970) an organization signed a set; returns the newest time noted for it."""
 
 
 class KeysUnavailable(Exception):  # noqa: N818 - it says what the other side did
@@ -93,7 +96,7 @@ class _Place:
     """What is known of one URL.
 
     task: the request under way. asked_at: when the last one began; began: the same by the loop's clock.
-    rest: seconds for which it is not asked again, as it has failed. signed_at: `iat` of its newest set.
+    rest: seconds for which it is not asked again, as it has failed.
     """
 
     held: _Held | None = None
@@ -101,7 +104,6 @@ class _Place:
     asked_at: datetime | None = None
     began: float = -math.inf
     rest: float = 0.0
-    signed_at: int = 0
     said: str = ""
 
 
@@ -117,15 +119,21 @@ class KeySources:
     """Finds a client's keys. One for a whole node, used in its event loop only.
 
     fetch: `PeerClient.fetch`. networks: where plain `http` may be asked, besides this machine; elsewhere keys
-    come by https or not at all.
+    come by https or not at all. newest: called in a thread; by default it forgets when the process ends.
     """
 
     def __init__(
-        self, fetch: Fetch, now: Callable[[], datetime], *, networks: Sequence[Network] = ()
+        self,
+        fetch: Fetch,
+        now: Callable[[], datetime],
+        *,
+        networks: Sequence[Network] = (),
+        newest: Newest | None = None,
     ) -> None:
         self._fetch = fetch
         self._now = now
         self._networks = tuple(networks)
+        self._newest = newest or _in_this_process()
         self._places: OrderedDict[tuple[str, str | None], _Place] = OrderedDict()
 
     async def keys(self, source: KeySource, kid: str, kty: str) -> list[Mapping[str, Any]]:
@@ -191,7 +199,8 @@ class KeySources:
         place.began, place.asked_at = loop.time(), self._now()
         try:
             held = await self._answered(place.held, source, place.asked_at)
-            place.signed_at = _no_older(held, place.signed_at)
+            if source.signed_for is not None:
+                await self._no_older(source.signed_for, held)
         except _Failed as fault:
             if place.held is not None:
                 place.held = replace(place.held, etag=None)  # next time the whole of it
@@ -236,12 +245,31 @@ class KeySources:
             return _read(source, before.body, said, asked, self._now())
         return replace(before, asked=asked, until=_until(said, asked), etag=_etag(said), headers=said)
 
+    async def _no_older(self, organization: str, held: _Held) -> None:
+        """Raises _Failed for a set older than one that was there before.
+
+        A key that it still holds may have been taken back since.
+        """
+        signed_at = _claims(held.body).iat
+        if signed_at < await run_in_threadpool(self._newest, organization, signed_at):
+            raise _Failed("the key set is an older one than was there before")
+
     def _say(self, place: _Place, source: KeySource, what: str) -> None:
         """Log what is wrong at a place when it begins, and not at every request."""
         if what and what != place.said:
             host = urlsplit(source.url or "").hostname
             log.warning("the keys that a client publishes at %s: %s", host, what)
         place.said = what
+
+
+def _in_this_process() -> Newest:
+    noted = dict[str, int]()
+
+    def newest(organization: str, signed_at: int) -> int:
+        noted[organization] = max(signed_at, noted.get(organization, 0))
+        return noted[organization]
+
+    return newest
 
 
 def _inline(source: KeySource) -> KeySet:
@@ -266,20 +294,6 @@ def _read(
         raise _Failed(f"the key set {fault}") from None
     except KeysError as fault:
         raise _Failed(str(fault)) from None
-
-
-def _no_older(held: _Held, newest: int) -> int:
-    """When the newest set of a place was signed, this one included; 0 for sets that nobody signs.
-
-    Raises _Failed for one that is older than what was there before: a key that it still holds may have been
-    taken back since.
-    """
-    if not held.body:
-        return 0
-    signed_at = _claims(held.body).iat
-    if signed_at < newest:
-        raise _Failed("the key set is an older one than was there before")
-    return signed_at
 
 
 def _expiry(token: bytes) -> datetime:

@@ -9,6 +9,7 @@ from gateway.store.work import Work
 
 DIRECTORY = "directory-sequence"
 SUSPENSIONS = "suspensions-sequence"
+KEY_SET = "key-set-of "  # with the organization after it: when its newest signed key set was signed
 
 _GET = select(mark.c.value).where(mark.c.tenant == bindparam("at_tenant"), mark.c.name == bindparam("named"))
 _RAISE = (
@@ -29,10 +30,11 @@ def highest(work: Work, name: str) -> int:
     return work.run(_GET, named=name).scalar() or 0
 
 
-def note(work: Work, name: str, value: int) -> None:
-    """Note a value if it is the highest yet."""
+def note(work: Work, name: str, value: int) -> int:
+    """Note a value if it is the highest yet. Returns the highest."""
     known = highest(work, name)
     if known == 0:
         work.add(mark, {"name": name, "value": value})
     elif value > known:
         work.run(_RAISE, named=name, value=value)
+    return max(known, value)

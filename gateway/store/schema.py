@@ -249,7 +249,7 @@ mark = Table(
     "mark",
     metadata,
     _tenant(),
-    _id("name"),  # what is counted: the directory's sequence
+    _id("name"),  # what is counted, such as the directory's sequence
     _number("value"),
 )
 

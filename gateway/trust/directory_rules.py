@@ -11,12 +11,12 @@ import binascii
 import hashlib
 from collections.abc import Iterator
 from datetime import date
-from typing import Final, Literal
+from typing import Final
 
-import msgspec
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicNumbers
-from msgspec import UNSET, Struct, UnsetType
+from msgspec import UNSET, UnsetType
 
+from gateway.trust import key_change
 from gateway.trust.directory_form import EcKey, Keys, RsaKey, Statement
 
 # P-384, FIPS 186-4 D.1.2.4. Its cofactor is 1, so every point on the curve is a valid public key.
@@ -82,7 +82,7 @@ def _broken(statement: Statement, issuer: str) -> Iterator[str]:
     yield from broken_keys(statement.jwks)
     if statement.succession is not UNSET:
         for number, text in enumerate(statement.succession):
-            change = _key_change(text)
+            change = key_change.read(text)
             if change is None or change[1].sub != statement.organization:
                 yield f"succession[{number}]: is no key change of this organization's"
 
@@ -144,45 +144,10 @@ def _urls(statement: Statement) -> list[str]:
     )
 
 
-class _PublicKey(Struct, forbid_unknown_fields=True):
-    kty: Literal["EC"]
-    crv: Literal["P-384"]
-    x: str
-    y: str
-
-
-class _ChangeHeader(Struct, forbid_unknown_fields=True):
-    alg: Literal["ES384"]
-    typ: Literal["waymeet-key-change+jwt"]
-    jwk: _PublicKey
-
-
-class _Change(Struct, forbid_unknown_fields=True):
-    sub: str
-    keys: tuple[str, ...]
-    iat: int
-
-
 def _keys_named(text: str) -> tuple[str, ...]:
     """The thumbprints of all keys that a key change names, the one that signed it included."""
-    change = _key_change(text)
+    change = key_change.read(text)
     if change is None:
         return ()
     signer = change[0].jwk
     return (thumbprint(EcKey("P-384", signer.x, signer.y, "ES384", "", "sig")), *change[1].keys)
-
-
-def _key_change(text: str) -> tuple[_ChangeHeader, _Change] | None:
-    """What a key change says, its signature aside: that is for `succession`."""
-    header, payload, _ = text.split(".")
-    try:
-        return (
-            msgspec.json.decode(_bytes(header), type=_ChangeHeader),
-            msgspec.json.decode(_bytes(payload), type=_Change),
-        )
-    except (msgspec.MsgspecError, ValueError, RecursionError):
-        return None
-
-
-def _bytes(text: str) -> bytes:
-    return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))

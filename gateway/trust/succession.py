@@ -1,8 +1,6 @@
 """A key change that the old key has signed: why a node takes new keys for a partner it already knows.
 
-One statement is a compact JWS (RFC 7515), ES384. Header: `alg`, `typ` `waymeet-key-change+jwt`, and `jwk`,
-the public key that signed (section 4.1.3). Claims: `sub` the organisation, `keys` the RFC 7638 thumbprints
-of all keys of the next set, `iat`. The signing key may come with the statement because it counts only where
+Its form: `gateway.trust.key_change`. The signing key may come with the statement because it counts only where
 its thumbprint is in the set before: the first of these is pinned, each further one is named by the statement
 before. Without it nobody who slept through two changes could check the second.
 """
@@ -11,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Annotated, Any, Final, Literal
+from typing import Any
 
 import msgspec
 from joserfc import jws
@@ -20,10 +18,8 @@ from joserfc.jwk import ECKey, JWKRegistry
 
 from gateway.oauth.assertion import MALFORMED
 from gateway.signing.keys import ALGORITHM
+from gateway.trust import key_change
 from gateway.trust.directory import Entry
-
-TYPE: Final = "waymeet-key-change+jwt"
-_MOST_BYTES: Final = 16_384
 
 
 class SuccessionError(Exception):
@@ -47,9 +43,9 @@ def hand_over(organization: str, new_jwks: Mapping[str, Any], old_key: ECKey, no
     if not (named := thumbprints(new_jwks)):
         raise SuccessionError("keys: the next set must hold a key")
     signer = old_key.as_dict(private=False)
-    public = {name: signer[name] for name in _PublicKey.__struct_fields__}
+    public = {name: signer[name] for name in key_change.SigningKey.__struct_fields__}
     claims = {"sub": organization, "keys": sorted(named), "iat": int(now.timestamp())}
-    header = {"alg": ALGORITHM, "typ": TYPE, "jwk": public}
+    header = {"alg": ALGORITHM, "typ": key_change.TYPE, "jwk": public}
     return jws.serialize_compact(header, msgspec.json.encode(claims), old_key, algorithms=[ALGORITHM])
 
 
@@ -65,38 +61,16 @@ def follows(pinned: frozenset[str], entry: Entry) -> bool:
     return reached == entry.thumbprints
 
 
-class _PublicKey(msgspec.Struct, forbid_unknown_fields=True):
-    kty: Literal["EC"]
-    crv: Literal["P-384"]
-    x: str
-    y: str
-
-
-class _Header(msgspec.Struct, forbid_unknown_fields=True):
-    alg: Literal["ES384"]
-    typ: Literal["waymeet-key-change+jwt"]
-    jwk: _PublicKey
-
-
-class _Claims(msgspec.Struct, forbid_unknown_fields=True):
-    sub: str
-    keys: Annotated[list[str], msgspec.Meta(min_length=1)]
-    iat: int
-
-
 def _next(statement: str, organization: str, reached: frozenset[str]) -> frozenset[str] | None:
     """The set that a statement names, if a key of the set `reached` has signed it for this organisation."""
-    if len(statement) > _MOST_BYTES:
+    if (said := key_change.read(statement)) is None or said[1].sub != organization:
         return None
+    header, claims = said
     try:
-        header = msgspec.json.decode(
-            msgspec.json.encode(jws.extract_compact(statement.encode()).headers()), type=_Header
-        )
         key = ECKey.import_key(msgspec.to_builtins(header.jwk))
         if key.thumbprint() not in reached:
             return None
-        signed = jws.deserialize_compact(statement, key, algorithms=[ALGORITHM])
-        claims = msgspec.json.decode(signed.payload, type=_Claims)
-    except (*MALFORMED, AttributeError):
+        jws.deserialize_compact(statement, key, algorithms=[ALGORITHM])
+    except MALFORMED:
         return None
-    return frozenset(claims.keys) if claims.sub == organization else None
+    return frozenset(claims.keys)

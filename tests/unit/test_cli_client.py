@@ -15,15 +15,20 @@ import typer.main
 import yaml
 from joserfc.jwk import RSAKey
 from pytest import param
+from sqlalchemy import select
 from typer.core import TyperGroup
 from typer.testing import CliRunner, Result
 
+from gateway import audit as log
 from gateway import settings
 from gateway.cli import client as cli_client
 from gateway.cli.client import app
+from gateway.node import open_store
 from gateway.oauth import registered
 from gateway.oauth.registered import Registered
 from gateway.signing import keys
+from gateway.store.schema import audit
+from gateway.store.vault import make_node_key
 
 CONFIG = """
 name: Elm City Hospital
@@ -49,9 +54,15 @@ RSA_JWK = dict(RSA.as_dict(private=False, kid="epic-1", alg="RS384", use="sig"))
 URL = "https://ehr.example.org/jwks"
 
 
+def write_node(folder: Path) -> None:
+    (folder / "node.yaml").write_text(CONFIG)
+    (folder / "keys").mkdir(mode=0o700)
+    make_node_key(folder / "keys/node.key")
+
+
 @pytest.fixture
 def node(tmp_path: Path) -> Path:
-    (tmp_path / "node.yaml").write_text(CONFIG)
+    write_node(tmp_path)
     (tmp_path / "ehr.jwks.json").write_text(json.dumps({"keys": [keys.public_jwk(KEY), RSA_JWK]}))
     return tmp_path
 
@@ -234,13 +245,16 @@ def test_keys_that_are_not_taken(node: Path, content: Any, rule: str) -> None:
 
 @pytest.mark.parametrize("name", ["../node", "a b", "", "x" * 65])
 def test_what_is_no_id_leads_nowhere(node: Path, name: str) -> None:
-    before = sorted(node.rglob("*"))
+    def files() -> list[Path]:
+        return [path for path in sorted(node.rglob("*")) if "data" not in path.relative_to(node).parts]
+
+    before = files()
     for command in (
         ("add", name, "--system", "case-json", "--make-key", node / "small.pem"),
         ("remove", name),
     ):
         assert client(node, *command).exit_code == 2
-    assert sorted(node.rglob("*")) == before
+    assert files() == before
 
 
 def test_nobody_is_registered_over_another(node: Path) -> None:
@@ -324,6 +338,78 @@ def test_who_is_removed_is_not_known_any_more(node: Path) -> None:
         assert done.exit_code == 2 and "No system is registered by this id" in done.output
 
 
+# -- what stands in the log -----------------------------------------------------------------------------
+
+
+def logged(node: Path) -> list[tuple[str, dict[str, str]]]:
+    """Action and details of each change of who may call, oldest first."""
+    store = open_store(settings.read(node / "node.yaml"))
+    with store.work() as work:
+        found = work.tx.execute(select(audit.c.event).order_by(audit.c.number)).scalars().all()
+    store.close()
+    events = [json.loads(event) for event in found]
+    assert all(event["subtype"][0]["code"] == "client" for event in events)
+    details = [event["entity"][0]["detail"] for event in events]
+    return [
+        (event["action"], {one["type"]: one["valueString"] for one in each})
+        for event, each in zip(events, details, strict=True)
+    ]
+
+
+def test_every_change_of_who_may_call_stands_in_the_log(node: Path) -> None:
+    added(node, "--system", "case-json", "--jwks-url", URL, "--address", "10.2.0.0/16", "--introspects")
+    for command in ("suspend", "resume", "remove", "list"):
+        assert client(node, command, *(["ehr"] if command != "list" else [])).exit_code == 0
+    rights = {
+        "client": "ehr",
+        "systems": "case-json",
+        "scopes": "system/ServiceRequest.c system/Task.u",
+        "addresses": "10.2.0.0/16",
+        "introspects": "yes",
+    }
+    assert logged(node) == [
+        ("C", rights | {"status": "active"}),
+        ("U", rights | {"status": "suspended"}),
+        ("U", rights | {"status": "active"}),
+        ("D", {"client": "ehr"}),
+    ]
+
+
+def test_neither_a_secret_nor_its_digest_stands_in_the_log(node: Path) -> None:
+    done = client(node, "add", "ehr", "--system", "case-json", "--secret")
+    secret = re.search(r"client_secret\s+(\S+)", done.output)
+    assert secret is not None
+    said = json.dumps(logged(node))
+    assert secret[1] not in said
+    assert hashlib.sha256(secret[1].encode()).hexdigest() not in said
+
+
+def test_what_was_not_done_is_not_logged(node: Path) -> None:
+    added(node, "--system", "case-json", "--jwks-url", URL)
+    for refused in (("add", "ehr", "--system", "case-json", "--secret"), ("suspend", "other")):
+        assert client(node, *refused).exit_code == 2
+    assert len(logged(node)) == 1
+
+
+def test_what_cannot_be_logged_is_not_done(node: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = added(node, "--system", "case-json", "--jwks-url", URL)
+
+    def full(*_: object) -> int:
+        raise OSError("No space left on device")
+
+    monkeypatch.setattr(log, "record", full)
+    for command in (
+        ["add", "new", "--system", "case-json", "--secret"],
+        ["suspend", "ehr"],
+        ["remove", "ehr"],
+    ):
+        done = client(node, *command)
+        assert done.exit_code == 2 and "No space left on device" in done.output
+        assert "client_secret" not in done.output
+    assert [path.name for path in (node / "clients").iterdir()] == ["ehr.json"]
+    assert json.loads((node / "clients/ehr.json").read_text()) == before
+
+
 def test_one_system_in_full(node: Path) -> None:
     added(node, "--system", "case-json", "--jwks", node / "ehr.jwks.json")
     shown = client(node, "show", "ehr").output
@@ -350,7 +436,7 @@ def test_every_client_command_of_a_how_to_is_accepted_in_its_order(
     node: Path, page: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (node / "node").mkdir()
-    (node / "node/node.yaml").write_text(CONFIG)
+    write_node(node / "node")
     monkeypatch.chdir(node)
     lines = "\n".join(blocks(page, "sh")).replace("\\\n", " ").splitlines()
     commands = [shlex.split(line)[2:] for line in lines if line.startswith("waymeet client ")]

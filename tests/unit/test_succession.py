@@ -15,7 +15,7 @@ from joserfc.jwk import ECKey
 from joserfc.util import urlsafe_b64encode
 
 from gateway.signing import keys
-from gateway.trust import succession
+from gateway.trust import key_change
 from gateway.trust.directory import Entry
 from gateway.trust.succession import SuccessionError, follows, hand_over, thumbprints
 
@@ -79,7 +79,7 @@ def _parts(text: str) -> tuple[bytes, bytes]:
 def signed(key: ECKey, claims: Any = None, **header: Any) -> str:
     """A statement as somebody else's tool might make it."""
     public = {name: keys.public_jwk(key)[name] for name in ("kty", "crv", "x", "y")}
-    protected = {"alg": "ES384", "typ": succession.TYPE, "jwk": public} | header
+    protected = {"alg": "ES384", "typ": key_change.TYPE, "jwk": public} | header
     members = claims or {"sub": PANTRY, "keys": [FOURTH.thumbprint()], "iat": 1}
     registry = jws.JWSRegistry(algorithms=["ES384"], strict_check_header=False)
     return jws.serialize_compact(protected, json.dumps(members), key, registry=registry)
@@ -131,7 +131,7 @@ def test_a_chain_with_one_wrong_fact_leads_nowhere(statements: Callable[[], Sequ
 @pytest.mark.parametrize("algorithm", ["none", "HS256"])
 def test_a_statement_that_nobody_signed_leads_nowhere(algorithm: str) -> None:
     public = {name: keys.public_jwk(FIRST)[name] for name in ("kty", "crv", "x", "y")}
-    header = {"alg": algorithm, "typ": succession.TYPE, "jwk": public}
+    header = {"alg": algorithm, "typ": key_change.TYPE, "jwk": public}
     claims = {"sub": PANTRY, "keys": [FOURTH.thumbprint()], "iat": 1}
     text = b".".join(urlsafe_b64encode(json.dumps(part).encode()) for part in (header, claims))
     assert not follows(pinned(FIRST), entry(FOURTH, succession=[text.decode() + ".AAAA"]))
