@@ -6,11 +6,12 @@ nobody knows the organisation keeps everybody out until somebody says it: better
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 from gateway.node import Node
+from gateway.trust.directory import Called, Directory
 from mappings import Mapped
 
 PART: Final = "excluded"
@@ -75,41 +76,42 @@ def organizations(node: Node, wanted: Iterable[str]) -> Exclusions:
 
 def people(node: Node, names: Iterable[str]) -> Exclusions:
     """People, and where they work as far as the directory tells, which names each organisation's contacts."""
-    found: dict[str, tuple[str, ...] | None] = {}
-    for name in names:
-        wanted = _plain(name)
-        works_at = tuple(
-            entry.organization
-            for entry in node.directory.entries
-            if any(
-                wanted in (_plain(contact.get("name", "")), _plain(contact.get("telecom", "")))
-                for contact in entry.contacts.values()
-            )
-        )
-        found[name] = works_at or None
-    return Exclusions(named=found)
+    asked = list(names)
+    works_at = _where(node.directory, asked, _contacts)
+    return Exclusions(named={name: works_at.get(_plain(name)) for name in asked})
 
 
 def _found(node: Node, names: Mapping[str, str], wanted: Iterable[str]) -> Exclusions:
     """An organisation that is not known by its name here may be known to others by another: nobody decides
     but a person.
     """
-    known: set[str] = set()
-    unknown: dict[str, tuple[str, ...] | None] = {}
-    for one in wanted:
-        url = names.get(one, one)
-        if "/Organization/" in url:
-            known.add(url)
-            continue
-        fits = [
-            entry.organization
-            for entry in node.directory.entries
-            if _plain(one) in (entry.id, _plain(entry.name))
-        ]
-        known.update(fits)
-        if not fits:
-            unknown[one] = None
-    return Exclusions(frozenset(known), unknown)
+    asked = {one: names.get(one, one) for one in wanted}
+    known = {url for url in asked.values() if "/Organization/" in url}
+    by_name = [one for one, url in asked.items() if url not in known]
+    found = _where(node.directory, by_name, _names)
+    known.update(*found.values())
+    return Exclusions(frozenset(known), {one: None for one in by_name if _plain(one) not in found})
+
+
+def _where(
+    directory: Directory, wanted: Iterable[str], words_of: Callable[[Called], Iterable[str]]
+) -> dict[str, tuple[str, ...]]:
+    """Of what is wanted, as it is compared: the organisations that have it among their words."""
+    sought = {_plain(one) for one in wanted}
+    found: dict[str, tuple[str, ...]] = {}
+    if sought:  # very many may stand in the directory
+        for one in directory.called:
+            for word in sought.intersection(map(_plain, words_of(one))):
+                found[word] = (*found.get(word, ()), one.organization)
+    return found
+
+
+def _names(one: Called) -> tuple[str, str]:
+    return one.name, one.organization.rpartition("/")[2]
+
+
+def _contacts(one: Called) -> Iterator[str]:
+    return (word for contact in one.contacts.values() for word in contact.values())
 
 
 def _plain(text: str) -> str:

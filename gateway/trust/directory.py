@@ -35,6 +35,7 @@ from gateway.trust.directory_form import (
 from gateway.trust.directory_form import DirectoryError as DirectoryError
 from gateway.trust.directory_jws import MAX_PAYLOAD, verified
 from gateway.trust.directory_rules import broken_keys
+from gateway.trust.directory_shards import Called as Called
 from gateway.trust.directory_shards import Shard, number_of, refuse_repeated
 
 _MOST_KEPT: Final = 4096  # entries that were asked for, kept as they were made
@@ -134,6 +135,11 @@ class Directory:
     def entries(self) -> Iterator[Entry]:
         """All entries, by shard and URL. Each is made anew: for the command line and for tests."""
         return (entry_of(members) for shard in self._shards for members in shard.statements())
+
+    @property
+    def called(self) -> Iterator[Called]:
+        """What each is called, by shard and URL: for looking for somebody by a name. 2 µs for each."""
+        return (one for shard in self._shards for one in shard.called())
 
     @property
     def shards(self) -> tuple[str, ...]:

@@ -34,7 +34,16 @@ class _Named(msgspec.Struct):
     organization: str
 
 
+class Called(msgspec.Struct, frozen=True, gc=False):
+    """What an organization is called, and who is to be called there: each with `name` and `telecom`."""
+
+    organization: str
+    name: str
+    contacts: dict[str, dict[str, str]]
+
+
 _named: Final = msgspec.json.Decoder(_Named)
+_called: Final = msgspec.json.Decoder(list[Called])
 
 
 def number_of(organization: str, shards: int) -> int:
@@ -96,6 +105,10 @@ class Shard:
         """The members of all of them."""
         found: list[dict[str, Any]] = msgspec.json.decode(self.text)
         return found
+
+    def called(self) -> list[Called]:
+        """What they are called."""
+        return _called.decode(self.text)
 
     def marks(self) -> array[int]:
         """A number for each mark (gateway/trust/directory_rules.py) of its statements."""
