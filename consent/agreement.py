@@ -189,15 +189,14 @@ def _no_number(_: str) -> Any:
     raise ValueError("a number that agreements do not hold")
 
 
-@cache
-def schema() -> dict[str, Any]:
+def schema() -> Mapping[str, Any]:
     """The JSON Schema of agreements."""
     return read_schema(Path(__file__).parent / "agreement.schema.json")
 
 
 @cache
 def _validator() -> jsonschema_rs.Validator:
-    return jsonschema_rs.validator_for(schema(), validate_formats=True)
+    return jsonschema_rs.validator_for(dict(schema()), validate_formats=True)
 
 
 def of(data: Mapping[str, Any]) -> Agreement:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from copy import deepcopy
-from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -32,8 +31,7 @@ def _template(name: str) -> Mapping[str, Any]:
     return agreement.read(TEMPLATES / f"{name}.json")
 
 
-@cache
-def answers_schema() -> dict[str, Any]:
+def answers_schema() -> Mapping[str, Any]:
     """The JSON Schema of complete answers."""
     return read_schema(Path(__file__).parent / "agreement_answers.schema.json")
 

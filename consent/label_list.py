@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -96,8 +95,7 @@ def plain(code: str) -> str:
     return code.replace(".", "").upper()
 
 
-@cache
-def _schema() -> dict[str, Any]:
+def _schema() -> Mapping[str, Any]:
     return read_schema(SCHEMAS / "labels.schema.json")
 
 

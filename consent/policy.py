@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -48,6 +49,16 @@ def load_policy(folder: Path = SHIPPED, *more: Path, state: str | None = None) -
     Another state's law is another folder. Words (`notices.yaml`) and items are the project's own. Raises
     DocumentError with file and line for a term that the engine does not know and for an id given twice.
     """
+    return _loaded((folder, *more), state) if more or folder != SHIPPED else _shipped(state)
+
+
+@cache
+def _shipped(state: str | None) -> Policy:
+    """What comes with the project: read once."""
+    return _loaded((SHIPPED,), state)
+
+
+def _loaded(folders: tuple[Path, ...], state: str | None) -> Policy:
     items = shipped()
     words: Mapping[str, Any] = load(
         SHIPPED / "notices.yaml", read_schema(SCHEMAS / "notices.schema.json")
@@ -55,7 +66,7 @@ def load_policy(folder: Path = SHIPPED, *more: Path, state: str | None = None) -
     notices = words["notices"]
     regimes: dict[str, Regime] = {}
     minimum: dict[str, MinimumSet] = {}
-    for each in (folder, *more):
+    for each in folders:
         if not each.is_dir():
             raise DocumentError([Issue("error", "not-found", "there is no such policy folder")], each.name)
         _add(regimes, each / "regimes", lambda path: load_regime(path, items, notices), lambda one: (one.id,))
@@ -68,7 +79,7 @@ def load_policy(folder: Path = SHIPPED, *more: Path, state: str | None = None) -
         minimum=minimum,
         notices=notices,
         purposes=words["purposes"],
-        labels=load_labels([each / "labels" for each in (folder, *more)]),
+        labels=load_labels([each / "labels" for each in folders]),
     )
 
 

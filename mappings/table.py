@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -110,6 +111,16 @@ class LocalMapping:
 
 def load(path: Path) -> LocalMapping:
     """The mapping file at `path`. Raises DocumentError naming file, line and field of all that is wrong."""
+    return _with_waymeet(path) if path.is_relative_to(_HERE) else _loaded(path)
+
+
+@cache
+def _with_waymeet(path: Path) -> LocalMapping:
+    """One that comes with Waymeet: read once."""
+    return _loaded(path)
+
+
+def _loaded(path: Path) -> LocalMapping:
     document = load_document(path, _SCHEMA)
     tables = _load_tables(document, path.parent)
     reader = make_reader(document)

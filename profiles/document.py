@@ -12,6 +12,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
+from functools import cache
 from pathlib import Path
 from typing import Any, cast
 
@@ -100,8 +101,12 @@ def parse(text: str, schema: Mapping[str, Any], name: str) -> Document:
     return Document(name, data, *places)
 
 
-def read_schema(path: Path) -> dict[str, Any]:
-    """The JSON Schema in the file at `path`, itself checked, so that a typing error in it is not ignored."""
+@cache
+def read_schema(path: Path) -> Mapping[str, Any]:
+    """The JSON Schema in the file at `path`, itself checked, so that a typing error in it is not ignored.
+
+    It comes with the project and is read once.
+    """
     schema = cast("dict[str, Any]", json.loads(path.read_text(encoding="utf-8")))
     Draft202012Validator.check_schema(schema)
     return schema

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Mapping
+from copy import deepcopy
 from pathlib import Path
+from typing import Any
 
 import yaml
 from typer.testing import CliRunner, Result
 
 from gateway.cli.main import app
-from mappings import shipped
+from mappings import load, shipped
 
 SHELTER = shipped("shelter-csv")
 GOOD: Mapping[str, str] = {
@@ -37,6 +39,11 @@ GOOD: Mapping[str, str] = {
     "partner": "harbor-food-pantry",
     "exported_at": "2026-11-16 10:15",
 }
+
+
+def records() -> Any:
+    """The `records` of the shelter's mapping, for a test to change."""
+    return deepcopy(load(SHELTER).document.data["records"])
 
 
 def run(*arguments: str | Path, columns: int = 80) -> Result:

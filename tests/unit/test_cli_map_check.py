@@ -8,17 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from map_cli import GOOD, SHELTER, changed, run, write
+from map_cli import GOOD, SHELTER, changed, records, run, write
 
 from mappings import load
 from mappings.check import Finding
 from mappings.infer import DOUBT
 
 PLACE = re.compile(r"^(\S+):(\d+):(\d+): (error|warning|information): ")
-
-
-def records() -> Any:
-    return load(SHELTER).document.data["records"]
 
 
 def findings(*arguments: str | Path) -> list[dict[str, Any]]:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import map_cli
 import pytest
-from map_cli import GOOD, SHELTER, changed, run, write
+from map_cli import GOOD, changed, run, write
 
-from mappings import load, shipped
+from mappings import shipped
 
 
 def test_side_by_side_on_a_wide_terminal_and_below_one_another_on_a_narrow_one(tmp_path: Path) -> None:
@@ -44,7 +45,7 @@ def test_what_is_empty_is_only_counted(tmp_path: Path) -> None:
 
 def test_the_sensitivity_of_a_field_is_shown(tmp_path: Path) -> None:
     file = write(tmp_path / "records.csv", {})
-    records = load(SHELTER).document.data["records"]
+    records = map_cli.records()
     records["referral"]["sensitive"] = {"safe_phone": "SDV"}
     assert "SDV" in run("preview", changed(tmp_path / "some", records=records), file, columns=240).stdout
     del records["referral"]["sensitive"]

@@ -11,6 +11,7 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
+import map_cli
 import pytest
 from map_cli import GOOD, changed, run, write
 from pytest import param
@@ -112,7 +113,7 @@ def test_a_second_run_leaves_nothing_of_the_first(tmp_path: Path) -> None:
 
 
 def test_a_resource_that_is_not_valid_rejects_its_record_by_field_and_element(tmp_path: Path) -> None:
-    records = load(shipped("shelter-csv")).document.data["records"]
+    records = map_cli.records()
     records["referral"]["resources"]["ServiceRequest"]["priority"] = {"from": "urgency"}
     mapping = changed(tmp_path / "own", records=records)
     result = run("run", mapping, write(tmp_path / "records.csv", {}), "--json")
@@ -123,7 +124,7 @@ def test_a_resource_that_is_not_valid_rejects_its_record_by_field_and_element(tm
 
 
 def test_skipped_records_are_counted_by_reason(tmp_path: Path) -> None:
-    records = load(shipped("shelter-csv")).document.data["records"]
+    records = map_cli.records()
     skip = {"kind": "skip", "when": {"from": "need", "is": "none"}, "because": "Nobody asked for anything."}
     fields = records["referral"]["fields"]
     mapping = changed(
