@@ -1,7 +1,9 @@
-"""Every field of the shelter's records is a canary; only the permitted ones are found, where they may be.
+"""What is withheld of a shelter's records is found nowhere, and changes nothing that its node sends.
 
-Searched: every byte that the shelter's node sent to partners, every file of the three nodes (while the
-dossier was open, at the end, and after stopping), every row of their stores, and every refusal.
+Every field is a canary; only the permitted ones are found, where they may be. Searched: every byte that the
+shelter's node sent to partners, every file of the three nodes (while the dossier was open, at the end, and
+after stopping), every row of their stores, and every refusal. And stories 2 and 3 run in worlds that differ
+only in what is withheld: every message to a partner is compared, sizes and counts included.
 """
 
 from __future__ import annotations
@@ -14,15 +16,28 @@ from urllib.parse import quote
 import canaries
 import msgspec
 import pytest
-from worlds import Seen
+import worlds as world
+from worlds import Seen, Sent
 
-from gateway.demo.agencies import HOSPITAL, PANTRY
+from gateway.demo.agencies import ALIAS, HOSPITAL, PANTRY
 
 NEVER = {
     **{f"released row, {name}": value for name, value in canaries.WITHHELD.items()},
     **{f"held row, {name}": value for name, value in canaries.HELD_FIELDS.items()},
     **{f"spoilt row, {value[:4]}": value for value in canaries.SPOILT_VALUES},
 }
+
+
+@pytest.fixture(scope="module")
+def worlds(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Seen]:
+    """`first`; two that differ from it in what is withheld; and one that differs in what is not."""
+    plans = {
+        "first": (canaries.RELEASED, canaries.HELD, canaries.SPOILT),
+        "same lengths": (canaries.SAME_LENGTHS, canaries.HELD_SAME_LENGTHS, []),
+        "other lengths": (canaries.OTHER_LENGTHS, canaries.HELD_OTHER_LENGTHS, []),
+        "other alias": (canaries.RELEASED | {"first_name_or_alias": "Luzqzxother"}, None, []),
+    }
+    return {name: world.run(tmp_path_factory.mktemp("world"), *plan) for name, plan in plans.items()}
 
 
 @pytest.fixture(scope="module")
@@ -130,3 +145,54 @@ def test_the_search_finds_a_planted_canary(value: str, coding: str) -> None:
 def test_the_pantry_was_the_only_one_spoken_to_about_her(seen: Seen) -> None:
     notified = [one.at for one in seen.wire if b"event-notification" in one.asked]
     assert set(notified) == {PANTRY}
+
+
+# -- two worlds ------------------------------------------------------------------------------------------
+
+
+def differences(one: Sent, other: Sent) -> list[str]:
+    """Every message of one world that has no equal in the other."""
+    return [
+        f"{role} {name}, in world {world}: {size} bytes: {text}"
+        for (role, name) in sorted({*one, *other})
+        for world, more, less in (("1", one, other), ("2", other, one))
+        for (size, text), _ in sorted((more.get((role, name), {}) - less.get((role, name), {})).items())
+    ]
+
+
+@pytest.mark.parametrize("other", ["same lengths", "other lengths"])
+def test_what_is_withheld_changes_no_byte_that_is_sent(worlds: Mapping[str, Seen], other: str) -> None:
+    assert differences(worlds["first"].sent, worlds[other].sent) == []
+
+
+def test_the_whole_road_was_recorded(worlds: Mapping[str, Seen]) -> None:
+    """The comparison is about something: the dossier was opened, and the hospital did ask."""
+    sent = worlds["first"].sent
+    assert set(sent) == {("answers", ALIAS), ("asks", PANTRY), ("asks", HOSPITAL)}
+    answers = "\n".join(text for _, text in sent["answers", ALIAS])
+    for expected in (
+        '"resourceType":"Patient"',
+        '"resourceType":"Observation"',
+        '"total":0',
+        "404 Not Found",
+    ):
+        assert expected in answers
+    assert sum(sent["answers", ALIAS].values()) > 30
+
+
+def test_a_permitted_field_does_change_what_is_sent(worlds: Mapping[str, Seen]) -> None:
+    """The comparison can fail: this world differs in what she wants to be called, which the release names."""
+    found = differences(worlds["first"].sent, worlds["other alias"].sent)
+    assert found
+    assert all('"resourceType":"Patient"' in text for text in found)
+
+
+def test_the_hospital_cannot_tell_a_held_referral_from_none_at_all(worlds: Mapping[str, Seen]) -> None:
+    """In one world the shelter holds a referral to the hospital; in the other there was never one."""
+    with_one, without = worlds["first"], worlds["other alias"]
+    assert with_one.held["state"] == "held" and without.held == {}
+    assert with_one.sent["asks", HOSPITAL] == without.sent["asks", HOSPITAL]
+    patient = [
+        text for text in differences(with_one.sent, without.sent) if '"resourceType":"Patient"' not in text
+    ]
+    assert patient == []
