@@ -217,7 +217,7 @@ def test_50_megabytes_are_refused_before_they_are_sent(network: Network, path: s
             f"Content-Length: {50 * MB}\r\n\r\n".encode()
         )
         answer = read_answer(connection)
-    assert time.monotonic() - began < 1
+    assert time.monotonic() - began < 5
     check(answer, TOO_LONG)
 
 

@@ -198,10 +198,10 @@ def test_a_member_that_means_harm(tmp_path: Path, member: tarfile.TarInfo, says:
     path = tmp_path / "guide.tgz"
     with gzip.open(path, "wb", compresslevel=1) as made:
         made.write(member.tobuf() + bytes(4 * 1024 * 1024))
-    began = time.monotonic()
+    began = time.process_time()
     with pytest.raises(PackageError, match=says):
         packages.read(path)
-    assert time.monotonic() - began < 1
+    assert time.process_time() - began < 1
 
 
 def test_too_many_members(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

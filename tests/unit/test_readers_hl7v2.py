@@ -303,9 +303,9 @@ def test_a_file_that_cannot_be_read_is_refused_as_a_whole(body: bytes, message: 
 
 
 def test_a_field_of_ten_megabytes_is_read_in_passing() -> None:
-    started = time.perf_counter()
+    started = time.process_time()
     assert get("ZPA-3", MESSAGE.replace("OBX|2|ST|DIET", "OBX|2|ED|" + "A" * 10_000_000)) == "NO"
-    assert time.perf_counter() - started < 5
+    assert time.process_time() - started < 5
 
 
 @pytest.mark.parametrize(

@@ -217,9 +217,9 @@ ATTACKS = {
 
 @pytest.mark.parametrize("body", ATTACKS.values(), ids=ATTACKS)
 def test_a_document_type_is_refused_before_anything_in_it_is_read(body: str) -> None:
-    started = time.perf_counter()
+    started = time.process_time()
     assert told(body) == "line 1: a DOCTYPE is not taken"
-    assert time.perf_counter() - started < 1
+    assert time.process_time() - started < 1
 
 
 @pytest.mark.parametrize(
@@ -271,19 +271,19 @@ def test_nesting_and_size_up_to_the_limit_are_read() -> None:
     assert (
         get("//a[" + "a/" * (deep - 2) + "a=x]", "<r>" + "<a>" * deep + "x" + "</a>" * deep + "</r>") == "x"
     )
-    started = time.perf_counter()
+    started = time.process_time()
     value = get("a/@b", b'<r><a b="' + b"x" * (32 * 2**20) + b'"/></r>')
     assert isinstance(value, str)
     assert len(value) == 32 * 2**20
-    assert time.perf_counter() - started < 10
+    assert time.process_time() - started < 10
 
 
 def test_a_search_below_each_of_many_nested_elements_ends() -> None:
     document = "<r>" + "<a>" * 190 + "<c/>" * 20_000 + "</a>" * 190 + "</r>"
     record = only(document)
-    started = time.perf_counter()
+    started = time.process_time()
     assert READER.getter("//a[*]//b")(record.values) is None
-    assert time.perf_counter() - started < 2
+    assert time.process_time() - started < 2
 
 
 def test_includes_are_not_followed(tmp_path: Path) -> None:

@@ -60,8 +60,8 @@ def test_digits_order_and_every_character_are_kept() -> None:
 @pytest.mark.parametrize("end", [b'"a": 1}', b'"z": NaN}', b'"z": "\\ud800"}'])
 def test_what_is_wrong_at_the_end_of_a_long_text_is_found_soon(end: bytes) -> None:
     text = b'{"a": 0,\n' + b",\n".join(b'"k%d": "%s"' % (n, b"x" * 20) for n in range(50_000)) + b",\n" + end
-    began = time.monotonic()
+    began = time.process_time()
     with pytest.raises(JsonError) as refused:
         read(text)
     assert refused.value.line == 50_002
-    assert time.monotonic() - began < 1
+    assert time.process_time() - began < 1
