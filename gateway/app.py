@@ -15,7 +15,7 @@ from fastapi import FastAPI, Request, Response
 from starlette.background import BackgroundTask
 from starlette.concurrency import run_in_threadpool
 
-from gateway import fhir_json, health, notification, notify, task_search
+from gateway import fhir_json, health, notification, notify, openapi, task_search
 from gateway.callers import Callers
 from gateway.capability import capability_statement
 from gateway.errors import not_found, refuse
@@ -52,9 +52,17 @@ def create_app(node: Node, identity: Identity, keys: Keys | None = None) -> Guar
     face = _Face(node, identity, exchange, callers)
     own = OwnFace(node, identity, exchange, callers)
 
+    addresses: list[tuple[str, str]] = []
+
     def route(method: str, path: str, handler: Callable[[Request], Any]) -> None:
+        addresses.append((method, path))
         app.add_api_route(path, handler, methods=[method], response_class=Response, response_model=None)
 
+    async def described(_request: Request) -> Response:
+        """What this identity has, as OpenAPI."""
+        return json_response(openapi.description(addresses, identity.address))
+
+    route("GET", "/openapi.json", described)
     route("GET", "/health", face.health)
     route("GET", "/ready", face.ready)
     route("GET", "/fhir/metadata", face.metadata)

@@ -18,6 +18,7 @@ from unittest.mock import patch
 from urllib.parse import urlencode
 from uuid import uuid4
 
+import described
 import httpx2
 from joserfc import jws
 from joserfc.jwk import ECKey
@@ -379,4 +380,5 @@ async def call(
 
     await app(scope, receive, send)
     answered = b"".join(one.get("body", b"") for one in sent[1:])
+    described.check(method, path, sent[0]["status"], sent[0]["headers"], answered)
     return sent[0]["status"], list(sent[0]["headers"]), answered

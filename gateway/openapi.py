@@ -1,0 +1,43 @@
+"""What a node has, in OpenAPI 3.1: `openapi.yaml`, less the addresses that one of its names has not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from functools import cache
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Final
+
+from profiles.document import load
+
+FILE: Final = Path(__file__).with_suffix(".yaml")
+_EVERYWHERE: Final = "everywhere"
+_FOR_CALLERS: Final = "for callers"
+
+
+def description(addresses: Iterable[tuple[str, str]], server: str) -> dict[str, Any]:
+    """The document about these addresses, each a method and a path. server: the origin where they are.
+
+    Raises KeyError for one that is not described.
+    """
+    whole = _whole()
+    paths: dict[str, dict[str, Any]] = {}
+    for method, path in addresses:
+        said = whole["paths"][path]
+        about = paths.setdefault(path, {name: said[name] for name in said.keys() & {"parameters"}})
+        about[method.lower()] = _operation(said[method.lower()], whole)
+    kept = {name: whole[name] for name in ("openapi", "info", "tags", "components")}
+    kept["info"] = {**whole["info"], "version": version("waymeet")}
+    return {**kept, "servers": [{"url": server}], "paths": paths}
+
+
+def _operation(said: Mapping[str, Any], whole: Mapping[str, Any]) -> dict[str, Any]:
+    """An operation with the answers that are not its own."""
+    shared = whole[_EVERYWHERE] | (whole[_FOR_CALLERS] if said["security"] else {})
+    return {**said, "responses": shared | said["responses"]}
+
+
+@cache
+def _whole() -> Mapping[str, Any]:
+    document: Mapping[str, Any] = load(FILE, {"type": "object"}).data
+    return document
