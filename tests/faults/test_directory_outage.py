@@ -254,7 +254,7 @@ def test_when_the_grace_is_over_nobody_is_trusted_until_there_is_a_directory_aga
     body.on()
     body.publish()
     network.wait_for_state(HOSPITAL, there, "in-progress", HEEDED)
-    assert all(ready(network, name) for name in NODES)
+    eventually(lambda: all(ready(network, name) for name in NODES), "all are ready again", HEEDED)
     settle(network, seconds=HEEDED)
     audit_is_whole(network)
 
@@ -302,7 +302,8 @@ def test_who_is_suspended_is_refused_everywhere_within_a_minute(network: Network
 
     body.suspend()
     network.wait_for_state(HOSPITAL, there, "in-progress", 2 * HEEDED)
-    assert token_of_the_pantry(network, ALIAS).status_code == 200
+    again = partial(token_of_the_pantry, network, ALIAS)
+    eventually(lambda: again().status_code == 200, "the alias gives it tokens again", HEEDED)
 
 
 def test_without_a_suspension_list_in_force_nothing_new_opens_and_the_rest_goes_on(
