@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import pytest
@@ -117,8 +117,8 @@ def test_a_folder_that_cannot_be_written_holds_its_answers_until_it_can(network:
     network.answer(offer["referral"], "accepted")
     network.wait_for_state(HOSPITAL, referral, "accepted")
     network.answer(offer["referral"], "started")
-    time.sleep(2)
-    assert rows(network, HOSPITAL, "select count(*) from outbox where kind = 'write-back'") == [(2,)]
+    held = partial(rows, network, HOSPITAL, "select count(*) from outbox where kind = 'write-back'")
+    eventually(lambda: held() == [(2,)], "both answers are held")
     folder.unlink()
     settle(network, seconds=60)
     assert len(list(folder.glob(f"{referral}-*"))) == 2
