@@ -20,24 +20,25 @@ def description(addresses: Iterable[tuple[str, str]], server: str) -> dict[str, 
 
     Raises KeyError for one that is not described.
     """
-    whole = _whole()
+    document = whole()
     paths: dict[str, dict[str, Any]] = {}
     for method, path in addresses:
-        said = whole["paths"][path]
+        said = document["paths"][path]
         about = paths.setdefault(path, {name: said[name] for name in said.keys() & {"parameters"}})
-        about[method.lower()] = _operation(said[method.lower()], whole)
-    kept = {name: whole[name] for name in ("openapi", "info", "tags", "components")}
-    kept["info"] = {**whole["info"], "version": version("waymeet")}
+        about[method.lower()] = _operation(said[method.lower()], document)
+    kept = {name: document[name] for name in ("openapi", "info", "tags", "components")}
+    kept["info"] = {**document["info"], "version": version("waymeet")}
     return {**kept, "servers": [{"url": server}], "paths": paths}
 
 
-def _operation(said: Mapping[str, Any], whole: Mapping[str, Any]) -> dict[str, Any]:
+def _operation(said: Mapping[str, Any], document: Mapping[str, Any]) -> dict[str, Any]:
     """An operation with the answers that are not its own."""
-    shared = whole[_EVERYWHERE] | (whole[_FOR_CALLERS] if said["security"] else {})
+    shared = document[_EVERYWHERE] | (document[_FOR_CALLERS] if said["security"] else {})
     return {**said, "responses": shared | said["responses"]}
 
 
 @cache
-def _whole() -> Mapping[str, Any]:
-    document: Mapping[str, Any] = load(FILE, {"type": "object"}).data
-    return document
+def whole() -> Mapping[str, Any]:
+    """The file as it is: every address, and apart from them the answers that many have."""
+    found: Mapping[str, Any] = load(FILE, {"type": "object"}).data
+    return found

@@ -46,7 +46,7 @@ def check(method: str, path: str, status: int, headers: Iterable[tuple[bytes, by
 @cache
 def _all() -> Mapping[str, Any]:
     """What a node describes that has everything."""
-    paths = openapi._whole()["paths"]
+    paths = openapi.whole()["paths"]
     addresses = [(way.upper(), path) for path, item in paths.items() for way in item if way != "parameters"]
     return openapi.description(addresses, "https://node.example.org")
 

@@ -81,7 +81,7 @@ def test_a_hospital_describes_every_address_that_there_is(hospital: Node) -> Non
 
 
 def test_nothing_is_described_that_no_node_has(hospital: Node) -> None:
-    assert operations(openapi._whole()).keys() == ADDRESSES.keys()
+    assert operations(openapi.whole()).keys() == ADDRESSES.keys()
 
 
 def test_an_alias_describes_what_it_has_and_does_not_tell_what_else_there_could_be(shelter: Node) -> None:
