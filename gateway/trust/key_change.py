@@ -47,9 +47,8 @@ def read(statement: str) -> tuple[Header, Claims] | None:
         return None
     header, payload, _signature = statement.split(".")
     try:
-        return msgspec.json.decode(_bytes(header), type=Header), msgspec.json.decode(
-            _bytes(payload), type=Claims
-        )
+        said = msgspec.json.decode(_bytes(header), type=Header)
+        return said, msgspec.json.decode(_bytes(payload), type=Claims)
     except (msgspec.MsgspecError, ValueError, RecursionError):
         return None
 

@@ -202,15 +202,6 @@ def between_the_two(recorder: Recorder) -> list[Connection]:
     return halves
 
 
-def differences(one: normal.Sent, other: normal.Sent) -> list[str]:
-    return [
-        f"{role} {name}, only in {world}: {size} bytes: {text}"
-        for (role, name) in sorted({*one, *other})
-        for world, more, less in (("the first", one, other), ("the other", other, one))
-        for (size, text), _ in sorted((more.get((role, name), {}) - less.get((role, name), {})).items())
-    ]
-
-
 # ------------------------------------------------------------------ what may be seen
 
 
@@ -218,7 +209,7 @@ def differences(one: normal.Sent, other: normal.Sent) -> list[str]:
 def test_no_byte_between_the_two_nodes_tells_what_its_people_did(
     seen: Mapping[str, Seen], other: str
 ) -> None:
-    assert differences(seen["helped"].sent, seen[other].sent) == []
+    assert normal.differences(seen["helped"].sent, seen[other].sent) == []
 
 
 @pytest.mark.parametrize("other", ["declined", "never answered"])
@@ -249,7 +240,7 @@ def _said(token: re.Match[str]) -> str:
 
 def test_with_a_release_the_hospital_learns_it_and_that_can_be_seen(seen: Mapping[str, Seen]) -> None:
     """The comparison can fail: it does where her release says that the hospital may be told."""
-    found = differences(seen["helped"].sent, seen["released"].sent)
+    found = normal.differences(seen["helped"].sent, seen["released"].sent)
     assert any("POST /fhir/Procedure" in one for one in found)
     task = "".join(seen["released"].hospital["task"])
     assert "'completed'" in task and "'met'" in task

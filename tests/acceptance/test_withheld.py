@@ -17,7 +17,7 @@ import canaries
 import msgspec
 import pytest
 import worlds as world
-from worlds import Seen, Sent
+from worlds import Seen, differences
 
 from gateway.demo.agencies import ALIAS, HOSPITAL, PANTRY
 
@@ -148,16 +148,6 @@ def test_the_pantry_was_the_only_one_spoken_to_about_her(seen: Seen) -> None:
 
 
 # -- two worlds ------------------------------------------------------------------------------------------
-
-
-def differences(one: Sent, other: Sent) -> list[str]:
-    """Every message of one world that has no equal in the other."""
-    return [
-        f"{role} {name}, in world {world}: {size} bytes: {text}"
-        for (role, name) in sorted({*one, *other})
-        for world, more, less in (("1", one, other), ("2", other, one))
-        for (size, text), _ in sorted((more.get((role, name), {}) - less.get((role, name), {})).items())
-    ]
 
 
 @pytest.mark.parametrize("other", ["same lengths", "other lengths"])

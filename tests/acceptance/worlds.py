@@ -203,4 +203,14 @@ def _alike(text: str, recorder: Recorder, began: datetime, ended: datetime) -> s
     return re.sub(r"(?i)(\r\ndate: )[^\r]+", r"\1<date>", text)
 
 
-__all__ = ["HOSPITAL", "PANTRY", "Seen", "Sent", "run"]
+def differences(one: Sent, other: Sent) -> list[str]:
+    """Every message of one world that has no equal in the other."""
+    return [
+        f"{role} {name}, in world {world}: {size} bytes: {text}"
+        for (role, name) in sorted({*one, *other})
+        for world, more, less in (("1", one, other), ("2", other, one))
+        for (size, text), _ in sorted((more.get((role, name), {}) - less.get((role, name), {})).items())
+    ]
+
+
+__all__ = ["HOSPITAL", "PANTRY", "Seen", "Sent", "differences", "run"]

@@ -6,9 +6,11 @@ import json
 from datetime import datetime, timedelta
 from pathlib import Path
 
+from unserved import agencies_in
+
 from gateway import clock, permission, settings
 from gateway.cli import consent as cli_consent
-from gateway.demo.agencies import ALIAS, HOSPITAL, PANTRY, SHELTER, found
+from gateway.demo.agencies import HOSPITAL
 from gateway.demo.stories import RECORDS
 from gateway.errors import Refused
 from gateway.exchange import Exchange
@@ -28,8 +30,7 @@ class Clock:
 
 
 def make_hospital(tmp_path: Path) -> Node:
-    ports = {name: 9001 + number for number, name in enumerate((HOSPITAL, PANTRY, SHELTER, ALIAS))}
-    agencies = found(tmp_path, ports, "http://127.0.0.1:9/none")
+    agencies = agencies_in(tmp_path)
     return Node(settings.read(agencies[HOSPITAL].config), Clock())
 
 

@@ -14,10 +14,11 @@ from typing import Any
 from hospital_world import Clock
 from sample_records import hospital_consent, hospital_message, hospital_patient
 from shelter_receives import ANSWERS, answer, let_the_shelter_receive, release_back
+from unserved import agencies_in
 
 from gateway import answering, fhir_json, outbox, permission, pull, settings
 from gateway.calling.client import Answer
-from gateway.demo.agencies import ALIAS, HOSPITAL, PANTRY, SHELTER, found, organization
+from gateway.demo.agencies import ALIAS, HOSPITAL, SHELTER, organization
 from gateway.errors import Refused
 from gateway.exchange import Exchange
 from gateway.node import Node
@@ -167,8 +168,7 @@ class World:
 
 def make_world(tmp_path: Path) -> World:
     """Both nodes, with the road from hospital to shelter."""
-    ports = {name: 9001 + number for number, name in enumerate((HOSPITAL, PANTRY, SHELTER, ALIAS))}
-    agencies = found(tmp_path, ports, "http://127.0.0.1:9/none")
+    agencies = agencies_in(tmp_path)
     folder = tmp_path / "shelter-cases"
     let_the_shelter_receive(agencies, folder)
     clock = Clock()

@@ -8,19 +8,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from unserved import agencies_in
 
 from consent import agreement, agreement_signing, agreement_status
 from consent.agreement_book import listing
 from gateway import clock, settings
-from gateway.demo.agencies import ALIAS, HOSPITAL, PANTRY, SHELTER, Agency, found, organization
+from gateway.demo.agencies import HOSPITAL, PANTRY, Agency, organization
 from gateway.node import Node
 from gateway.signing import keys
 
 
 @pytest.fixture
 def agencies(tmp_path: Path) -> dict[str, Agency]:
-    ports = {name: 9001 + number for number, name in enumerate((HOSPITAL, PANTRY, SHELTER, ALIAS))}
-    return found(tmp_path, ports, "http://127.0.0.1:9/none")
+    return agencies_in(tmp_path)
 
 
 @pytest.fixture

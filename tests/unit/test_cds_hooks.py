@@ -27,10 +27,11 @@ from consult_world import (
 )
 from partner_calls import OWN_SYSTEM, Door, Who
 from sqlalchemy import func, select
+from unserved import agencies_in
 
 from gateway import cds_hooks, settings
 from gateway.app import create_app
-from gateway.demo.agencies import ALIAS, HOSPITAL, PANTRY, SHELTER, Agency, found, organization
+from gateway.demo.agencies import ALIAS, HOSPITAL, PANTRY, SHELTER, Agency, organization
 from gateway.node import Identity, Node
 from gateway.signing import keys
 from gateway.store.schema import metadata
@@ -42,8 +43,7 @@ Call = Callable[..., httpx2.Response]
 
 @pytest.fixture(scope="module")
 def agencies(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Agency]:
-    ports = {name: 9001 + number for number, name in enumerate((HOSPITAL, PANTRY, SHELTER, ALIAS))}
-    return found(tmp_path_factory.mktemp("agencies"), ports, "http://127.0.0.1:9/none")
+    return agencies_in(tmp_path_factory.mktemp("agencies"))
 
 
 @pytest.fixture(scope="module")

@@ -11,13 +11,14 @@ from typing import Any
 
 import pytest
 from map_cli import GOOD, run
+from unserved import agencies_in
 
 import consent
 from consent import Decision
 from consent.items import shipped as shipped_items
 from gateway import clock, settings
 from gateway.cli import consent as cli_consent
-from gateway.demo.agencies import ALIAS, HOSPITAL, PANTRY, SHELTER, found, organization
+from gateway.demo.agencies import HOSPITAL, PANTRY, SHELTER, organization
 from gateway.item_fields import destinations, item_fields, staying_fields
 from gateway.node import Node
 from gateway.permission import record_consent, withdraw_consent
@@ -45,8 +46,7 @@ def shelter_csv() -> LocalMapping:
 @pytest.fixture
 def config(tmp_path: Path) -> Path:
     """A shelter's node, which may refer to the pantry."""
-    ports = {name: 9001 + number for number, name in enumerate((HOSPITAL, PANTRY, SHELTER, ALIAS))}
-    return found(tmp_path, ports, "http://127.0.0.1:9/none")[SHELTER].config
+    return agencies_in(tmp_path)[SHELTER].config
 
 
 def consented(config: Path, **other: Any) -> str:
@@ -174,8 +174,7 @@ def test_a_consent_or_person_that_cannot_be_found(
 
 def test_an_item_that_another_keeps_back_can_leave_where_that_one_is_empty(tmp_path: Path) -> None:
     """A pantry gets the alias, or where a record has none the first name: both columns can leave."""
-    ports = {name: 9001 + number for number, name in enumerate((HOSPITAL, PANTRY, SHELTER, ALIAS))}
-    config = found(tmp_path, ports, "http://127.0.0.1:9/none")[HOSPITAL].config
+    config = agencies_in(tmp_path)[HOSPITAL].config
     made = consented(config, items=["need", "alias", "given-name"])
     told = run("lineage", "case-json", "--recipient", PANTRY, "--config", config, "--json", "--consent", made)
     fields = {row["field"] for row in json.loads(told.stdout) if row["view"] == "dossier"}

@@ -9,10 +9,11 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+from unserved import agencies_in
 
 from gateway import serve, settings
 from gateway.calling.transport import PeerError
-from gateway.demo.agencies import ALIAS, HOSPITAL, PANTRY, SHELTER, found, organization
+from gateway.demo.agencies import HOSPITAL, PANTRY, organization
 from gateway.trust.directory import DirectoryError
 
 
@@ -23,8 +24,7 @@ class Silent(SimpleHTTPRequestHandler):
 
 @pytest.fixture
 def config(tmp_path: Path) -> Path:
-    listens = {name: 9001 + number for number, name in enumerate((HOSPITAL, PANTRY, SHELTER, ALIAS))}
-    return found(tmp_path, listens, "http://127.0.0.1:9/none")[HOSPITAL].config
+    return agencies_in(tmp_path)[HOSPITAL].config
 
 
 @pytest.fixture

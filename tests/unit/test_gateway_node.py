@@ -6,17 +6,17 @@ import json
 from pathlib import Path
 
 import pytest
+from unserved import agencies_in
 
 from gateway import own_system, settings
-from gateway.demo.agencies import ALIAS, HOSPITAL, PANTRY, SHELTER, Agency, found, organization
+from gateway.demo.agencies import HOSPITAL, PANTRY, SHELTER, Agency, organization
 from gateway.demo.stories import RECORDS
 from gateway.node import Node
 
 
 @pytest.fixture
 def agencies(tmp_path: Path) -> dict[str, Agency]:
-    ports = {name: 9001 + number for number, name in enumerate((HOSPITAL, PANTRY, SHELTER, ALIAS))}
-    return found(tmp_path, ports, "http://127.0.0.1:9/none")
+    return agencies_in(tmp_path)
 
 
 def partners(node: Node) -> set[str]:

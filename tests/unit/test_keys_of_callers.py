@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from unserved import agencies_in
 
 from gateway import clock, settings
 from gateway.calling.client import Answer
-from gateway.demo.agencies import ALIAS, HOSPITAL, PANTRY, SHELTER, found, organization
+from gateway.demo.agencies import HOSPITAL, PANTRY, SHELTER, organization
 from gateway.keys_of_callers import KeysOfCallers
 from gateway.node import Node
 from gateway.oauth.key_sources import KeySource, KeysUnavailable
@@ -25,8 +26,7 @@ HEADERS = {"cache-control": "no-store"}
 
 @pytest.fixture
 def config(tmp_path: Path) -> Path:
-    ports = {name: 9001 + number for number, name in enumerate((HOSPITAL, PANTRY, SHELTER, ALIAS))}
-    return found(tmp_path, ports, "http://127.0.0.1:9/none")[HOSPITAL].config
+    return agencies_in(tmp_path)[HOSPITAL].config
 
 
 @pytest.fixture

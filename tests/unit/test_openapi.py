@@ -15,10 +15,11 @@ from callers_world import PLACES, Doorstep
 from sample_records import SHELTER_CLIENTS, shelter_release, shelter_row
 from starlette.testclient import TestClient
 from two_worlds import START
+from unserved import agencies_in
 
 from gateway import openapi, settings, status
 from gateway.app import create_app
-from gateway.demo.agencies import ALIAS, HOSPITAL, PANTRY, SHELTER, Agency, found
+from gateway.demo.agencies import HOSPITAL, SHELTER, Agency
 from gateway.node import Identity, Node
 
 TABLE = Path(__file__).parents[1] / "cases" / "authorization.yaml"
@@ -27,8 +28,7 @@ ADDRESSES: dict[str, dict[str, Any]] = yaml.safe_load(TABLE.read_text("utf-8"))[
 
 @pytest.fixture(scope="module")
 def agencies(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Agency]:
-    ports = {name: 9001 + number for number, name in enumerate((HOSPITAL, PANTRY, SHELTER, ALIAS))}
-    return found(tmp_path_factory.mktemp("agencies"), ports, "http://127.0.0.1:9/none")
+    return agencies_in(tmp_path_factory.mktemp("agencies"))
 
 
 @pytest.fixture(scope="module")

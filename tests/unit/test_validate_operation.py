@@ -13,10 +13,11 @@ import pytest
 from partner_calls import FHIR_JSON, OWN_SYSTEM, Door, Who
 from sqlalchemy import func, select
 from test_cli_profiles import PROFILE, package, profile, waymeet
+from unserved import agencies_in
 
 from gateway import settings
 from gateway.app import create_app
-from gateway.demo.agencies import ALIAS, HOSPITAL, PANTRY, SHELTER, Agency, found, organization
+from gateway.demo.agencies import ALIAS, HOSPITAL, PANTRY, SHELTER, Agency, organization
 from gateway.node import Identity, Node
 from gateway.signing import keys
 from gateway.store.schema import metadata
@@ -32,8 +33,7 @@ Call = Callable[..., httpx2.Response]
 def agencies(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Agency]:
     """The demo's agencies, of which the hospital holds a package."""
     folder = tmp_path_factory.mktemp("agencies")
-    ports = {name: 9001 + number for number, name in enumerate((HOSPITAL, PANTRY, SHELTER, ALIAS))}
-    made = found(folder, ports, "http://127.0.0.1:9/none")
+    made = agencies_in(folder)
     added = waymeet("profiles", "add", package(folder / "guide", profile()), "-c", made[HOSPITAL].config)
     assert added.exit_code == 0, added.output
     return made
